@@ -1,0 +1,4 @@
+//! A sliding window protocol over NATS core pub/sub.
+#![forbid(unsafe_code)]
+
+pub mod wire;

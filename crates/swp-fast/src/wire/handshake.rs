@@ -1,0 +1,289 @@
+//! The frames that begin, keep and end a session.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::cursor::Cursor;
+use super::digest::Integrity;
+use super::error::WireError;
+use super::put::Put;
+use super::seq::{PeerId, Seq};
+
+/// The longest name that a consumer may give itself, in bytes; it is for people to read.
+pub const MAX_NAME: usize = 64;
+/// The longest reason in a RESET, in bytes.
+pub const MAX_REASON: usize = 256;
+/// The longest trailer in a FIN, in bytes.
+pub const MAX_TRAILER: usize = 1024;
+
+/// A consumer asks to join. The header's session is the consumer's own id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Syn {
+    /// Who asks; its inbox subject follows from this.
+    pub peer: PeerId,
+    /// What it calls itself, for the publisher's reports. At most [`MAX_NAME`] bytes.
+    pub name: String,
+    /// The frames that it takes beyond those consumed.
+    pub window_frames: u64,
+    /// The body bytes that it takes beyond those consumed.
+    pub window_bytes: u64,
+    /// The longest message that it takes, in bytes.
+    pub max_message_bytes: u64,
+}
+
+/// The publisher lets a consumer join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SynAck {
+    /// Who may join.
+    pub peer: PeerId,
+    /// The first frame that it is sent.
+    pub start: Seq,
+    /// The byte offset of that frame, from which byte credit counts.
+    pub start_bytes: u64,
+    /// The protection of data frames, which the consumer then demands.
+    pub integrity: Integrity,
+    /// No data frame has a body longer than this, in bytes.
+    pub max_body_bytes: u32,
+    /// No message is longer than this, in bytes.
+    pub max_message_bytes: u64,
+    /// Each side sends something at least this often. Carried in milliseconds.
+    pub keep_alive: Duration,
+    /// Each side gives the other up after hearing nothing for this long. Carried in milliseconds.
+    pub idle_timeout: Duration,
+}
+
+/// Keep-alive and question in one: every consumer (or one) answers with an ACK at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// Who is to answer; all, where none is named.
+    pub peer: Option<PeerId>,
+    /// Counts the session's probes from 1.
+    pub number: u64,
+    /// Every frame below this was sent before the probe.
+    pub next: Seq,
+}
+
+/// The stream ends before frame `end`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fin {
+    /// The number that the next frame would have had.
+    pub end: Seq,
+    /// A last word of the application's, at most [`MAX_TRAILER`] bytes.
+    pub trailer: Bytes,
+}
+
+/// A consumer has consumed the stream to its end (FIN-ACK), or is told that this was heard (Closed).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FinAck {
+    /// The consumer.
+    pub peer: PeerId,
+}
+
+/// A publisher is here; `peer` is its own inbox, to which an elder publisher of the stream objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announce {
+    /// The publisher's inbox.
+    pub peer: PeerId,
+    /// Whether it is still finding out if the stream is free.
+    pub claiming: bool,
+}
+
+/// Why a session is over for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum ResetCode {
+    /// The other side speaks another version of the wire.
+    Version = 1,
+    /// Another publisher holds the stream.
+    StreamInUse = 2,
+    /// The publisher takes no (more) consumers.
+    Refused = 3,
+    /// The session is not, or no longer, known.
+    UnknownSession = 4,
+    /// Nothing was heard for the idle time-out.
+    TimedOut = 5,
+    /// The application gave up before the end.
+    Cancelled = 6,
+    /// The other side broke the protocol, or what it asks cannot be.
+    Protocol = 7,
+}
+
+impl ResetCode {
+    fn from_code(code: u8) -> Option<ResetCode> {
+        use ResetCode::*;
+        [Version, StreamInUse, Refused, UnknownSession, TimedOut, Cancelled, Protocol]
+            .get(usize::from(code).checked_sub(1)?)
+            .copied()
+    }
+}
+
+/// The session is over for whoever reads this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reset {
+    /// The consumer concerned.
+    pub peer: PeerId,
+    /// Why.
+    pub code: ResetCode,
+    /// Why, for people. At most [`MAX_REASON`] bytes.
+    pub reason: String,
+}
+
+impl Syn {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut put = Put::array(5);
+        put.uint(self.peer.0).str(cut(&self.name, MAX_NAME));
+        put.uint(self.window_frames).uint(self.window_bytes).uint(self.max_message_bytes);
+        put.into_vec()
+    }
+
+    pub(super) fn decode(body: &[u8]) -> Result<Syn, WireError> {
+        let mut cursor = Cursor::new(body);
+        cursor.array(5, "syn")?;
+        let syn = Syn {
+            peer: cursor.peer()?,
+            name: cursor.str(MAX_NAME, "name")?.to_owned(),
+            window_frames: cursor.uint("window")?,
+            window_bytes: cursor.uint("window")?,
+            max_message_bytes: cursor.uint("message bound")?,
+        };
+        cursor.finish()?;
+        Ok(syn)
+    }
+}
+
+impl SynAck {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut put = Put::array(8);
+        put.uint(self.peer.0).uint(self.start.get()).uint(self.start_bytes);
+        put.uint(self.integrity.code()).uint(self.max_body_bytes).uint(self.max_message_bytes);
+        put.uint(millis(self.keep_alive)).uint(millis(self.idle_timeout));
+        put.into_vec()
+    }
+
+    pub(super) fn decode(body: &[u8]) -> Result<SynAck, WireError> {
+        let mut cursor = Cursor::new(body);
+        cursor.array(8, "syn-ack")?;
+        let syn_ack = SynAck {
+            peer: cursor.peer()?,
+            start: cursor.seq("start")?,
+            start_bytes: cursor.uint("start")?,
+            integrity: Integrity::from_code(cursor.uint("integrity")?)
+                .ok_or(WireError::OutOfRange("integrity"))?,
+            max_body_bytes: cursor.uint("frame bound")?,
+            max_message_bytes: cursor.uint("message bound")?,
+            keep_alive: Duration::from_millis(u64::from(cursor.uint::<u32>("keep-alive")?)),
+            idle_timeout: Duration::from_millis(u64::from(cursor.uint::<u32>("idle time-out")?)),
+        };
+        cursor.finish()?;
+        Ok(syn_ack)
+    }
+}
+
+impl Probe {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut put = Put::array(3);
+        put.nested(u32::from(self.peer.is_some()));
+        if let Some(peer) = self.peer {
+            put.uint(peer.0);
+        }
+        put.uint(self.number).uint(self.next.get());
+        put.into_vec()
+    }
+
+    pub(super) fn decode(body: &[u8]) -> Result<Probe, WireError> {
+        let mut cursor = Cursor::new(body);
+        cursor.array(3, "probe")?;
+        let peer = match cursor.array_len(1, "probe")? {
+            0 => None,
+            _ => Some(cursor.peer()?),
+        };
+        let probe = Probe { peer, number: cursor.uint("probe number")?, next: cursor.seq("next")? };
+        cursor.finish()?;
+        Ok(probe)
+    }
+}
+
+impl Fin {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut put = Put::array(2);
+        put.uint(self.end.get()).bin(&self.trailer);
+        put.into_vec()
+    }
+
+    pub(super) fn decode(body: &[u8]) -> Result<Fin, WireError> {
+        let mut cursor = Cursor::new(body);
+        cursor.array(2, "fin")?;
+        let fin = Fin {
+            end: cursor.seq("end")?,
+            // A copy, so that a trailer that is kept does not keep a read buffer.
+            trailer: Bytes::copy_from_slice(cursor.bin(MAX_TRAILER, "trailer")?),
+        };
+        cursor.finish()?;
+        Ok(fin)
+    }
+}
+
+impl FinAck {
+    pub(super) fn encode(self) -> Vec<u8> {
+        let mut put = Put::array(1);
+        put.uint(self.peer.0);
+        put.into_vec()
+    }
+
+    pub(super) fn decode(body: &[u8]) -> Result<FinAck, WireError> {
+        let mut cursor = Cursor::new(body);
+        cursor.array(1, "fin-ack")?;
+        let fin_ack = FinAck { peer: cursor.peer()? };
+        cursor.finish()?;
+        Ok(fin_ack)
+    }
+}
+
+impl Announce {
+    pub(super) fn encode(self) -> Vec<u8> {
+        let mut put = Put::array(2);
+        put.uint(self.peer.0).uint(u8::from(self.claiming));
+        put.into_vec()
+    }
+
+    pub(super) fn decode(body: &[u8]) -> Result<Announce, WireError> {
+        let mut cursor = Cursor::new(body);
+        cursor.array(2, "announce")?;
+        let announce =
+            Announce { peer: cursor.peer()?, claiming: cursor.uint::<u8>("claiming")? != 0 };
+        cursor.finish()?;
+        Ok(announce)
+    }
+}
+
+impl Reset {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut put = Put::array(3);
+        put.uint(self.peer.0).uint(self.code as u8).str(cut(&self.reason, MAX_REASON));
+        put.into_vec()
+    }
+
+    pub(super) fn decode(body: &[u8]) -> Result<Reset, WireError> {
+        let mut cursor = Cursor::new(body);
+        cursor.array(3, "reset")?;
+        let reset = Reset {
+            peer: cursor.peer()?,
+            code: ResetCode::from_code(cursor.uint("reset code")?)
+                .ok_or(WireError::OutOfRange("reset code"))?,
+            reason: cursor.str(MAX_REASON, "reason")?.to_owned(),
+        };
+        cursor.finish()?;
+        Ok(reset)
+    }
+}
+
+/// `text`, cut at a character's edge to at most `max` bytes.
+fn cut(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,52 @@
+//! Bytes to frames and back, and nothing else: no clock, no state, no policy.
+//!
+//! A *frame* is the payload of one NATS message: a header ([`Header`]) followed by a body. The whole
+//! frame is a sequence of MessagePack values, written and read with `rmp`, so any MessagePack library
+//! can look at one. A frame decodes alone; what changes with time travels only in control frames.
+//!
+//! ```text
+//! +---------------------------------------------------------------+------------------------------+
+//! | [version, kind, session, epoch, seq, digest]  check           | body                         |
+//! |  fixed array of 6                             u32 or bin16    | bin bin bin ... (messages)   |
+//! +---------------------------------------------------------------+------------------------------+
+//!    digest = hash(body)    check = crc32c(header), or blake3 keyed(header)
+//! ```
+//!
+//! The body's digest does not depend on the session, so it can be made once and stored (captures do).
+//! The check covers the header with the digest in it, so with a shared key the two together
+//! authenticate the frame, its place in the stream, and the session that it belongs to, at the cost
+//! of one more blake3 block and no second pass over the body.
+
+mod ack;
+mod body;
+mod cursor;
+mod digest;
+mod error;
+mod frame;
+mod handshake;
+mod header;
+mod put;
+mod seq;
+
+#[cfg(test)]
+mod tests;
+
+pub use ack::{Ack, Credit, MAX_SACK_RANGES, SackRanges};
+pub use body::{
+    FRAGMENT_OVERHEAD, Fragment, MESSAGE_OVERHEAD, Messages, OpenFrame, count_messages,
+    encode_fragment, message_len,
+};
+pub use digest::{Digest, Integrity, Key};
+pub use error::WireError;
+pub use frame::{Control, Frame, Sealer};
+pub use handshake::{
+    Announce, Fin, FinAck, MAX_NAME, MAX_REASON, MAX_TRAILER, Probe, Reset, ResetCode, Syn, SynAck,
+};
+pub use header::{Header, Kind, MAX_HEADER};
+pub use seq::{MAX_SEQ, PeerId, Seq, SessionId};
+
+/// The version of the wire that this crate speaks; the first field of every frame.
+///
+/// The first three fields of the header (version, kind, session), and the layout of RESET, stay as
+/// they are in every version to come, so that two versions can refuse each other in plain words.
+pub const VERSION: u8 = 1;
