@@ -1,4 +1,7 @@
 //! A sliding window protocol over NATS core pub/sub.
 #![forbid(unsafe_code)]
 
+pub mod config;
+pub mod proto;
+pub mod time;
 pub mod wire;
