@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release --example throughput -- nats://127.0.0.1:4222 64 5000000`
 
+#![expect(clippy::disallowed_methods, reason = "an application may ask what time it is")]
+
 use std::time::Instant;
 
 use swp_fast::{Endpoint, EndpointConfig, PublishConfig, SubscribeConfig, TrySendError};

@@ -13,7 +13,7 @@ use super::subscriber::Subscriber;
 use super::{EndpointError, PublishError, SubscribeError};
 use crate::config::{PublishConfig, SubscribeConfig};
 use crate::driver::{
-    Clock, Outbox, Progress, PublishShared, Subjects, SubscribeShared, run_publisher,
+    Clock, Outbox, Progress, PublishShared, Subjects, SubscribeShared, random_id, run_publisher,
     run_subscriber,
 };
 use crate::proto::{Receiver, Sender, SenderIds};
@@ -69,9 +69,9 @@ impl Endpoint {
         config.frame_bytes = config.frame_bytes.min(self.client.server_info().max_payload);
         let random = |error: getrandom::Error| PublishError::Random(error.to_string());
         let ids = SenderIds {
-            session: SessionId(getrandom::u64().map_err(random)?),
+            session: SessionId(random_id().map_err(random)?),
             epoch: 1,
-            inbox: PeerId(getrandom::u64().map_err(random)?),
+            inbox: PeerId(random_id().map_err(random)?),
         };
         let outbox = Outbox::new(&config);
         let max_body_bytes = config.max_body_bytes();
@@ -114,7 +114,7 @@ impl Endpoint {
             reason,
         })?;
         let random = |error: getrandom::Error| SubscribeError::Random(error.to_string());
-        let id = PeerId(getrandom::u64().map_err(random)?);
+        let id = PeerId(random_id().map_err(random)?);
         let timeout = config.connect_timeout;
         let (confirm_end, max_message_bytes) = (config.confirm_end, config.max_message_bytes);
         let receiver =

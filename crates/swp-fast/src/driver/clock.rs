@@ -1,4 +1,4 @@
-//! The one place where the library asks what time it is.
+//! The one place where the library asks what time it is, and for random numbers.
 
 use tokio::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::time::Time;
 pub(crate) struct Clock(Instant);
 
 impl Clock {
-    #[allow(clippy::disallowed_methods, reason = "the driver is where time comes from")]
+    #[expect(clippy::disallowed_methods, reason = "the driver is where time comes from")]
     pub(crate) fn start() -> Clock {
         Clock(Instant::now())
     }
@@ -21,4 +21,10 @@ impl Clock {
     pub(crate) fn instant(self, time: Time) -> Instant {
         self.0 + time.since(Time::ZERO)
     }
+}
+
+/// 64 random bits from the system, for the ids of sessions and peers.
+#[expect(clippy::disallowed_methods, reason = "the driver is where chance comes from")]
+pub(crate) fn random_id() -> Result<u64, getrandom::Error> {
+    getrandom::u64()
 }

@@ -18,7 +18,7 @@ mod publish;
 mod subjects;
 mod subscribe;
 
-pub(crate) use clock::Clock;
+pub(crate) use clock::{Clock, random_id};
 pub use events::ClientEvents;
 pub(crate) use outbox::{Outbox, Refused};
 pub(crate) use publish::{Progress, PublishShared, run_publisher};

@@ -178,7 +178,8 @@ impl PublishTask {
     }
 
     fn report(&self, sender: &Sender) {
-        let (claimed, started) = (!sender.is_claiming(), sender.has_started());
+        let refused = matches!(sender.outcome(), Some(Err(_)));
+        let (claimed, started) = (!sender.is_claiming() && !refused, sender.has_started());
         let acked = sender.acked();
         self.shared.progress.send_if_modified(|progress| {
             let before = (progress.claimed, progress.started, progress.acked);
