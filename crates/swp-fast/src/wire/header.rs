@@ -151,3 +151,11 @@ fn check(cursor: &mut Cursor<'_>, covered: &[u8], key: Option<&Key>) -> Result<(
 fn constant_time_eq(left: &[u8], right: &[u8; 16]) -> bool {
     left.len() == right.len() && left.iter().zip(right).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
 }
+
+/// Kind and session of a frame of any version: the part of the header that no version changes.
+pub fn header_invariant(frame: &[u8]) -> Option<(u8, u64)> {
+    let mut cursor = Cursor::new(frame);
+    cursor.array_len(u32::from(u16::MAX), "header").ok()?;
+    let _version: u8 = cursor.uint("version").ok()?;
+    Some((cursor.uint("kind").ok()?, cursor.uint("session").ok()?))
+}

@@ -42,7 +42,7 @@ pub use frame::{Control, Frame, Sealer};
 pub use handshake::{
     Announce, Fin, FinAck, MAX_NAME, MAX_REASON, MAX_TRAILER, Probe, Reset, ResetCode, Syn, SynAck,
 };
-pub use header::{Header, Kind, MAX_HEADER};
+pub use header::{Header, Kind, MAX_HEADER, header_invariant};
 pub use seq::{MAX_SEQ, PeerId, Seq, SessionId};
 
 /// The version of the wire that this crate speaks; the first field of every frame.

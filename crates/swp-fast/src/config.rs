@@ -1,0 +1,238 @@
+//! What can be set on either side, with defaults, bounds and what each costs in memory.
+
+use std::time::Duration;
+
+use crate::wire::{FRAGMENT_OVERHEAD, Integrity, Key, MAX_HEADER, MAX_NAME};
+
+/// The largest message that this crate takes or delivers unless told otherwise.
+pub const DEFAULT_MAX_MESSAGE_BYTES: u64 = 64 << 20;
+
+/// Frames kept free in a consumer's subscription beyond its window: probes, FIN and frames repeated to
+/// the whole group arrive there too. Probes back off to one a second, so 64 outlast a minute's pause.
+pub const SUBSCRIPTION_RESERVE: u64 = 64;
+
+/// The smallest frame that leaves room for a header, a fragment's fields and some payload.
+pub const MIN_FRAME_BYTES: usize = 256;
+
+/// The largest frame: far above where a broker gains anything, and a `u32` holds any offset in it.
+pub const MAX_FRAME_BYTES: usize = 8 << 20;
+
+/// A configuration that cannot work. Nothing was started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A value outside its bounds.
+    #[error("{field} is {value}, but must be {bounds}")]
+    OutOfBounds {
+        /// The field's name.
+        field: &'static str,
+        /// What it was set to.
+        value: u64,
+        /// What it may be.
+        bounds: String,
+    },
+    /// The window would let more frames arrive than the client queues before it drops them silently.
+    #[error(
+        "window_frames is {window_frames}, but a subscription of {capacity} messages, less a reserve of \
+         {SUBSCRIPTION_RESERVE}, holds only {}", .capacity.saturating_sub(SUBSCRIPTION_RESERVE)
+    )]
+    WindowExceedsSubscription {
+        /// The window asked for, in frames.
+        window_frames: u64,
+        /// What the client queues for a subscription, in messages.
+        capacity: u64,
+    },
+}
+
+fn within(
+    field: &'static str,
+    value: u64,
+    bounds: std::ops::RangeInclusive<u64>,
+) -> Result<(), ConfigError> {
+    if bounds.contains(&value) {
+        return Ok(());
+    }
+    let bounds = match bounds.into_inner() {
+        (low, u64::MAX) => format!("at least {low}"),
+        (low, high) => format!("{low} to {high}"),
+    };
+    Err(ConfigError::OutOfBounds { field, value, bounds })
+}
+
+/// What becomes of a consumer that asks to join after the first frame was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LateJoin {
+    /// It is refused: every consumer gets the whole stream or none of it.
+    #[default]
+    Refuse,
+    /// It gets the stream from the next frame on.
+    FromNow,
+}
+
+/// Ends a consumer's membership when much was sent to it and nothing at all was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnackedLimit {
+    /// This many frames and probes ...
+    pub frames: u32,
+    /// ... within this time, none of them answered.
+    pub within: Duration,
+}
+
+/// How a stream is published.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PublishConfig {
+    /// Nothing is sent before this many consumers have joined, and the session fails when consumers are
+    /// lost and fewer than this many are left. Default 1; 1 to `max_consumers`.
+    pub min_consumers: usize,
+    /// More than this are refused. Each costs about 1 KiB, and 64 bytes a frame that it misses. Default 64.
+    pub max_consumers: usize,
+    /// See [`LateJoin`]. Default: refuse.
+    pub late_join: LateJoin,
+    /// How data frames are protected. Default blake3.
+    pub integrity: Integrity,
+    /// A key shared with the consumers. Default none.
+    pub key: Option<Key>,
+    /// The largest frame, header and all, in bytes; less where the broker's max_payload is less.
+    /// Default 16 KiB, the size at which brokers move most bytes a second. 256 to 8 Mi.
+    pub frame_bytes: usize,
+    /// Bytes that may wait to be sent before `try_send` says Blocked; the cost in memory. Default 1 MiB.
+    pub queue_bytes: usize,
+    /// Bytes sent and not yet held by every consumer; the retransmit queue's bound. Default 16 MiB.
+    pub retained_bytes: u64,
+    /// Frames sent and not yet held by every consumer. Default 16,384 (about 2 MiB of bookkeeping).
+    pub retained_frames: u64,
+    /// The longest message, in bytes. Default 64 MiB.
+    pub max_message_bytes: u64,
+    /// Something is sent at least this often. Default 1 s.
+    pub keep_alive: Duration,
+    /// A consumer that is silent for this long is lost. At least three times `keep_alive`. Default 10 s.
+    pub idle_timeout: Duration,
+    /// How long a new publisher listens for an elder one of the same stream to object. Default 200 ms.
+    pub claim_timeout: Duration,
+    /// See [`UnackedLimit`]. Default none.
+    pub unacked_limit: Option<UnackedLimit>,
+}
+
+impl Default for PublishConfig {
+    fn default() -> Self {
+        PublishConfig {
+            min_consumers: 1,
+            max_consumers: 64,
+            late_join: LateJoin::Refuse,
+            integrity: Integrity::Blake3,
+            key: None,
+            frame_bytes: 16 << 10,
+            queue_bytes: 1 << 20,
+            retained_bytes: 16 << 20,
+            retained_frames: 16 << 10,
+            max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+            keep_alive: Duration::from_secs(1),
+            idle_timeout: Duration::from_secs(10),
+            claim_timeout: Duration::from_millis(200),
+            unacked_limit: None,
+        }
+    }
+}
+
+impl PublishConfig {
+    /// Refuses what cannot work.
+    ///
+    /// # Errors
+    /// Names the first field that is out of its bounds.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        within("max_consumers", self.max_consumers as u64, 1..=65_536)?;
+        within("min_consumers", self.min_consumers as u64, 1..=self.max_consumers as u64)?;
+        let frame_bounds = MIN_FRAME_BYTES as u64..=MAX_FRAME_BYTES as u64;
+        within("frame_bytes", self.frame_bytes as u64, frame_bounds)?;
+        within("queue_bytes", self.queue_bytes as u64, self.frame_bytes as u64..=1 << 40)?;
+        within("retained_bytes", self.retained_bytes, self.frame_bytes as u64..=1 << 40)?;
+        within("retained_frames", self.retained_frames, 1..=1 << 24)?;
+        within("max_message_bytes", self.max_message_bytes, 1..=1 << 40)?;
+        check_liveness(self.keep_alive, self.idle_timeout)
+    }
+
+    /// The largest body of a data frame, in bytes.
+    pub fn max_body_bytes(&self) -> usize {
+        self.frame_bytes.saturating_sub(MAX_HEADER)
+    }
+
+    /// The largest piece of a message in a fragment, in bytes.
+    pub fn max_piece_bytes(&self) -> usize {
+        self.max_body_bytes().saturating_sub(FRAGMENT_OVERHEAD)
+    }
+}
+
+/// When a consumer tells the publisher that it is through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConfirmEnd {
+    /// When the application has been told of the end.
+    #[default]
+    WhenRead,
+    /// When the application says so (`Subscriber::close`): after a file was synced, for example.
+    Explicitly,
+}
+
+/// How a stream is consumed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SubscribeConfig {
+    /// A name for the publisher's reports, at most 64 bytes. Default empty.
+    pub name: String,
+    /// Frames received and not yet consumed. Default 4,096 (about 400 KiB of bookkeeping when full).
+    /// At most the subscription's capacity less [`SUBSCRIPTION_RESERVE`].
+    pub window_frames: u64,
+    /// Bytes received and not yet consumed, beside which the client's read buffers, of which frames are
+    /// slices, can come to twice that. Default 4 MiB: more gains no throughput, 256 KiB is too little.
+    pub window_bytes: u64,
+    /// The longest message that is accepted, in bytes; the cost in memory while one is put together.
+    /// Default 64 MiB.
+    pub max_message_bytes: u64,
+    /// A key shared with the publisher. Default none.
+    pub key: Option<Key>,
+    /// How long to wait for a publisher. Default none: for ever.
+    pub connect_timeout: Option<Duration>,
+    /// See [`ConfirmEnd`].
+    pub confirm_end: ConfirmEnd,
+}
+
+impl Default for SubscribeConfig {
+    fn default() -> Self {
+        SubscribeConfig {
+            name: String::new(),
+            window_frames: 4096,
+            window_bytes: 4 << 20,
+            max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+            key: None,
+            connect_timeout: None,
+            confirm_end: ConfirmEnd::WhenRead,
+        }
+    }
+}
+
+impl SubscribeConfig {
+    /// Refuses what cannot work with a client that queues `subscription_capacity` messages.
+    ///
+    /// # Errors
+    /// Names the first field that is out of its bounds.
+    pub fn validate(&self, subscription_capacity: u64) -> Result<(), ConfigError> {
+        within("name (bytes)", self.name.len() as u64, 0..=MAX_NAME as u64)?;
+        within("window_frames", self.window_frames, 1..=1 << 24)?;
+        within("window_bytes", self.window_bytes, MIN_FRAME_BYTES as u64..=1 << 40)?;
+        within("max_message_bytes", self.max_message_bytes, 1..=1 << 40)?;
+        if self.window_frames > subscription_capacity.saturating_sub(SUBSCRIPTION_RESERVE) {
+            return Err(ConfigError::WindowExceedsSubscription {
+                window_frames: self.window_frames,
+                capacity: subscription_capacity,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Time-outs travel as whole milliseconds in 32 bits, and one lost keep-alive must not end a session.
+fn check_liveness(keep_alive: Duration, idle_timeout: Duration) -> Result<(), ConfigError> {
+    let keep_alive_ms = keep_alive.as_millis() as u64;
+    within("keep_alive (ms)", keep_alive_ms, 1..=3_600_000)?;
+    within("idle_timeout (ms)", idle_timeout.as_millis() as u64, keep_alive_ms * 3..=86_400_000)
+}

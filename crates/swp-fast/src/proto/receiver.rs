@@ -1,0 +1,319 @@
+//! A consumer's end of a stream.
+//!
+//! Receipt and consumption are two things. A frame that arrives is reported at once or within
+//! [`super::ACK_DELAY`], whatever the application does; credit moves only when the application reads.
+//!
+//! ```text
+//!   Connecting --SYN-ACK--> Open --FIN, all read--> Ending --Closed--> Ended
+//!       |                    |                         (or asked often enough)
+//!       +------> Failed <----+
+//! ```
+
+mod data;
+mod handshake;
+mod report;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Transmit;
+use super::ranges::RangeSet;
+use super::stats::SubscriberStats;
+use crate::config::{ConfigError, SubscribeConfig};
+use crate::time::Time;
+use crate::wire::{
+    Control, Credit, Digest, Integrity, Kind, PeerId, ResetCode, Sealer, Seq, SessionId,
+};
+
+/// The first SYN is repeated after this long, at first; a broker on the same host answers in 0.3 ms.
+const SYN_INTERVAL: Duration = Duration::from_millis(100);
+/// ... and doubles up to this, which is also how long a publisher that starts later may go unnoticed
+/// if its announcement is lost.
+const MAX_SYN_INTERVAL: Duration = Duration::from_secs(1);
+/// FIN-ACK is repeated after this long, doubling, ...
+const FIN_ACK_INTERVAL: Duration = Duration::from_millis(50);
+/// ... this often; then the publisher has gone, and nothing is lost by going too (TIME-WAIT, RFC 9293 3.6.1).
+const FIN_ACK_ATTEMPTS: u32 = 6;
+
+/// A data frame in its place.
+#[derive(Debug, Clone)]
+pub struct ReadyFrame {
+    /// Its number.
+    pub seq: Seq,
+    /// [`Kind::Data`] or [`Kind::Fragment`].
+    pub kind: Kind,
+    /// Its body, checked: it decodes.
+    pub body: Bytes,
+    /// Messages that end in it.
+    pub messages: u32,
+    /// The digest that it was checked with.
+    pub digest: Digest,
+}
+
+/// Why a consumer's session ended before the end of the stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiverError {
+    /// The publisher said no, or ended the session.
+    #[error("the publisher ended the session: {reason}")]
+    Reset {
+        /// Its reason's number.
+        code: ResetCode,
+        /// Its reason.
+        reason: String,
+    },
+    /// Nothing was heard of the publisher for the idle time-out.
+    #[error("the publisher was not heard for {:.1} s", .0.as_secs_f64())]
+    TimedOut(Duration),
+    /// The publisher speaks another version of the wire.
+    #[error(
+        "the publisher speaks wire version {theirs}, this side speaks {}",
+        crate::wire::VERSION
+    )]
+    Version {
+        /// Its version.
+        theirs: u8,
+    },
+    /// What the publisher sent, rightly numbered and with the right digest, cannot be.
+    #[error("the publisher broke the protocol: {0}")]
+    Protocol(&'static str),
+    /// The application gave up.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReceiverEvent {
+    /// The publisher let this consumer in.
+    Connected,
+    /// The publisher knows that this consumer is through, or can no longer be told.
+    Ended,
+    /// The session is over, unfinished.
+    Failed(ReceiverError),
+}
+
+/// What the handshake settled.
+#[derive(Debug, Clone)]
+struct Session {
+    id: SessionId,
+    epoch: u32,
+    integrity: Integrity,
+    max_body_bytes: u32,
+    keep_alive: Duration,
+    idle_timeout: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Connecting { syn_at: Time, interval: Duration },
+    Open,
+    Ending { fin_ack_at: Time, attempts: u32 },
+    Ended,
+    Failed(ReceiverError),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Receiver {
+    config: SubscribeConfig,
+    id: PeerId,
+    sealer: Sealer,
+    state: State,
+    session: Option<Session>,
+    /// Everything below is here: the cumulative ack.
+    next: Seq,
+    /// Frames above `next`, by their distance from it; bounded by the window.
+    early: VecDeque<Option<ReadyFrame>>,
+    early_ranges: RangeSet,
+    ready: VecDeque<ReadyFrame>,
+    /// Body bytes in `early` and `ready`.
+    held_bytes: u64,
+    consumed_frames: Seq,
+    consumed_bytes: u64,
+    /// Credit as last told, which the publisher may rely on.
+    told: Credit,
+    end: Option<Seq>,
+    trailer: Bytes,
+    latest: Option<(Seq, Time)>,
+    probe: u64,
+    unreported: u64,
+    ack_now: bool,
+    ack_at: Option<Time>,
+    control: VecDeque<Transmit>,
+    control_seq: Seq,
+    events: VecDeque<ReceiverEvent>,
+    last_sent: Time,
+    last_heard: Time,
+    last_now: Time,
+    stats: SubscriberStats,
+}
+
+impl Receiver {
+    /// A consumer that asks to join, and goes on asking. `id` is random, and the caller's to draw;
+    /// `subscription_capacity` is what the bus queues for it, in messages.
+    ///
+    /// # Errors
+    /// Where `config` cannot work.
+    pub fn new(
+        config: SubscribeConfig,
+        id: PeerId,
+        subscription_capacity: u64,
+        now: Time,
+    ) -> Result<Receiver, ConfigError> {
+        config.validate(subscription_capacity)?;
+        Ok(Receiver {
+            sealer: Sealer::new(config.key.clone()),
+            config,
+            id,
+            state: State::Connecting { syn_at: now, interval: SYN_INTERVAL },
+            session: None,
+            next: Seq::ZERO,
+            early: VecDeque::new(),
+            early_ranges: RangeSet::default(),
+            ready: VecDeque::new(),
+            held_bytes: 0,
+            consumed_frames: Seq::ZERO,
+            consumed_bytes: 0,
+            told: Credit::default(),
+            end: None,
+            trailer: Bytes::new(),
+            latest: None,
+            probe: 0,
+            unreported: 0,
+            ack_now: false,
+            ack_at: None,
+            control: VecDeque::new(),
+            control_seq: Seq::ZERO,
+            events: VecDeque::new(),
+            last_sent: now,
+            last_heard: now,
+            last_now: now,
+            stats: SubscriberStats::default(),
+        })
+    }
+
+    /// A frame arrived, for the group or in the consumer's own inbox.
+    pub fn handle_frame(&mut self, now: Time, frame: &Bytes) {
+        self.note_time(now);
+        // Whose it is comes first: a foreign frame's body is not worth a hash.
+        let header = match self.sealer.peek(frame) {
+            Ok(header) => header,
+            Err(error) => return self.refuse(error),
+        };
+        let ours = self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.id == header.session && session.epoch == header.epoch);
+        let for_anyone = matches!(header.kind, Kind::SynAck | Kind::Announce | Kind::Reset);
+        if !ours && !for_anyone {
+            self.stats.dropped.foreign += 1;
+            return;
+        }
+        let opened = match self.sealer.open(frame) {
+            Ok(opened) => opened,
+            Err(error) => return self.refuse(error),
+        };
+        match opened.control() {
+            None => self.handle_data(now, opened),
+            Some(Ok(control)) => self.handle_control(now, &opened, control, ours),
+            Some(Err(error)) => self.stats.dropped.count_wire(error),
+        }
+    }
+
+    /// The next frame in order, or `None` for now. Reading it makes room for another.
+    pub fn read(&mut self, now: Time) -> Option<ReadyFrame> {
+        let frame = self.ready.pop_front()?;
+        let bytes = frame.body.len() as u64;
+        self.held_bytes -= bytes;
+        self.consumed_frames = frame.seq.next();
+        self.consumed_bytes += bytes;
+        self.note_consumed(now);
+        Some(frame)
+    }
+
+    /// Whether the stream has been read to its end; [`Self::close`] is due then.
+    pub fn at_end(&self) -> bool {
+        self.end.is_some_and(|end| self.consumed_frames >= end && self.next >= end)
+    }
+
+    /// The publisher's last word, once the end is known.
+    pub fn trailer(&self) -> Option<&Bytes> {
+        self.end.map(|_| &self.trailer)
+    }
+
+    /// Everything was consumed: the publisher may know. Does nothing before [`Self::at_end`].
+    pub fn close(&mut self, now: Time) {
+        if self.at_end() && self.state == State::Open {
+            self.state = State::Ending { fin_ack_at: now, attempts: 0 };
+        }
+    }
+
+    /// Gives up before the end, and tells the publisher why.
+    pub fn cancel(&mut self, reason: &str) {
+        if self.is_over() {
+            return;
+        }
+        if self.session.is_some() && self.state == State::Open {
+            let reset = crate::wire::Reset {
+                peer: self.id,
+                code: ResetCode::Cancelled,
+                reason: reason.to_owned(),
+            };
+            self.push_control(&Control::Reset(reset));
+        }
+        self.fail(ReceiverError::Cancelled);
+    }
+
+    /// Why the session failed, if it did.
+    pub fn failure(&self) -> Option<&ReceiverError> {
+        match &self.state {
+            State::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether a frame is ready to be read.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether the session has ended, well or not.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Ended | State::Failed(_))
+    }
+
+    /// Whether the publisher has let this consumer in.
+    pub fn is_connected(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// The next event, oldest first.
+    pub fn poll_event(&mut self) -> Option<ReceiverEvent> {
+        self.events.pop_front()
+    }
+
+    /// The counters as they stand.
+    pub fn stats(&self) -> SubscriberStats {
+        let mut stats = self.stats.clone();
+        stats.queued_frames = self.held_frames();
+        stats
+    }
+
+    fn held_frames(&self) -> u64 {
+        (self.ready.len() + self.early.iter().flatten().count()) as u64
+    }
+
+    fn fail(&mut self, error: ReceiverError) {
+        if !self.is_over() {
+            self.state = State::Failed(error.clone());
+            self.events.push_back(ReceiverEvent::Failed(error));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

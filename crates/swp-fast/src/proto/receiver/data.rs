@@ -1,0 +1,113 @@
+//! Data frames into their places.
+
+use super::{ReadyFrame, Receiver, ReceiverError, State};
+use crate::time::Time;
+use crate::wire::{Fragment, Frame, Kind, Seq, count_messages};
+
+impl Receiver {
+    pub(super) fn handle_data(&mut self, now: Time, frame: Frame) {
+        let Some(session) = &self.session else { return };
+        if self.state != State::Open {
+            self.stats.dropped.unexpected += 1;
+            return;
+        }
+        let seq = frame.header.seq;
+        if frame.header.digest.integrity() != session.integrity
+            || frame.body.len() > session.max_body_bytes as usize
+        {
+            self.stats.dropped.malformed += 1;
+            return;
+        }
+        self.last_heard = now;
+        if self.is_held(seq) {
+            // Its report was lost, or it was late: report again.
+            self.stats.duplicates += 1;
+            self.ack_now = true;
+            return;
+        }
+        let offset = self.consumed_bytes + self.held_bytes + frame.body.len() as u64;
+        if seq >= self.told.frames
+            || offset > self.told.bytes
+            || self.end.is_some_and(|end| seq >= end)
+        {
+            self.stats.dropped.beyond_window += 1;
+            return;
+        }
+        match self.check(frame) {
+            Ok(ready) => self.place(now, ready),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// A body that its own publisher sealed must decode, and once it is in its place it will not be
+    /// looked at with suspicion again.
+    fn check(&self, frame: Frame) -> Result<ReadyFrame, ReceiverError> {
+        let messages = match frame.header.kind {
+            Kind::Fragment => match Fragment::decode(&frame.body) {
+                Ok(fragment) if fragment.total <= self.config.max_message_bytes => {
+                    u32::from(fragment.is_last())
+                }
+                Ok(_) => return Err(ReceiverError::Protocol("a message exceeds its bound")),
+                Err(_) => return Err(ReceiverError::Protocol("a fragment does not decode")),
+            },
+            _ => count_messages(&frame.body)
+                .map_err(|_| ReceiverError::Protocol("a body does not decode"))?,
+        };
+        let header = frame.header;
+        let (seq, kind, digest) = (header.seq, header.kind, header.digest);
+        Ok(ReadyFrame { seq, kind, body: frame.body, messages, digest })
+    }
+
+    fn is_held(&self, seq: Seq) -> bool {
+        let held = |distance: u64| {
+            self.early
+                .get(usize::try_from(distance).unwrap_or(usize::MAX))
+                .is_some_and(Option::is_some)
+        };
+        seq < self.next || held(seq.since(self.next))
+    }
+
+    fn place(&mut self, now: Time, frame: ReadyFrame) {
+        let seq = frame.seq;
+        self.stats.frames += 1;
+        self.stats.messages += u64::from(frame.messages);
+        self.stats.bytes += frame.body.len() as u64;
+        self.held_bytes += frame.body.len() as u64;
+        self.latest = Some((seq, now));
+        if seq == self.next && self.early.is_empty() {
+            self.next = seq.next();
+            self.ready.push_back(frame);
+        } else {
+            self.place_early(frame);
+        }
+        let queued = self.ready.len() as u64 + self.early.len() as u64;
+        self.stats.peak_queued_frames = self.stats.peak_queued_frames.max(queued);
+        self.note_received(now);
+    }
+
+    /// Beside a gap: keep it in its slot, then take what has become whole.
+    fn place_early(&mut self, frame: ReadyFrame) {
+        let distance = frame.seq.since(self.next) as usize;
+        if distance > 0 {
+            self.stats.out_of_order += 1;
+            // A new gap is told at once (RFC 9293 3.8.6.3 and RFC 5681 section 4.2).
+            if self.early_ranges.insert(frame.seq) {
+                self.ack_now = true;
+            }
+        } else {
+            // So is a gap that closes.
+            self.ack_now = true;
+        }
+        if self.early.len() <= distance {
+            self.early.resize(distance + 1, None);
+        }
+        self.early[distance] = Some(frame);
+        while let Some(Some(_)) = self.early.front() {
+            if let Some(Some(frame)) = self.early.pop_front() {
+                self.next = frame.seq.next();
+                self.ready.push_back(frame);
+            }
+        }
+        self.early_ranges.remove_below(self.next);
+    }
+}

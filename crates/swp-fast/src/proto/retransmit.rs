@@ -1,0 +1,82 @@
+//! The frames that were written and that some consumer does not hold yet.
+//!
+//! Frames live in a `slab`; their numbers are dense, so a ring of keys finds one in constant time. A
+//! key is never trusted by itself: the slot's own number is compared. A frame goes in once, leaves
+//! once, and a repeat to any consumer is one clone of its `Bytes`.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use slab::Slab;
+
+use crate::time::Time;
+use crate::wire::Seq;
+
+/// A sealed frame and what must be known of it until every consumer holds it.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) seq: Seq,
+    /// Header and body, as they go to the bus.
+    pub(super) frame: Bytes,
+    /// Where in the session's bytes the frame's body ends; credit is compared with this.
+    pub(super) end_bytes: u64,
+    /// When it went to all consumers; `None` while it waits for credit.
+    pub(super) sent_at: Option<Time>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct RetransmitQueue {
+    slots: Slab<Slot>,
+    keys: VecDeque<usize>,
+    /// The number of the frame that `keys` begins with.
+    first: Seq,
+}
+
+impl RetransmitQueue {
+    /// The number that the next frame must have.
+    pub(super) fn next_seq(&self) -> Seq {
+        self.first.advance(self.keys.len() as u64)
+    }
+
+    /// The lowest number still kept.
+    pub(super) fn first_seq(&self) -> Seq {
+        self.first
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Appends the frame with the number [`Self::next_seq`].
+    pub(super) fn push(&mut self, frame: Bytes, end_bytes: u64) {
+        let seq = self.next_seq();
+        self.keys.push_back(self.slots.insert(Slot { seq, frame, end_bytes, sent_at: None }));
+    }
+
+    pub(super) fn get(&self, seq: Seq) -> Option<&Slot> {
+        let key = self.key(seq)?;
+        self.slots.get(key).filter(|slot| slot.seq == seq)
+    }
+
+    pub(super) fn get_mut(&mut self, seq: Seq) -> Option<&mut Slot> {
+        let key = self.key(seq)?;
+        self.slots.get_mut(key).filter(|slot| slot.seq == seq)
+    }
+
+    /// Lets go of every frame below `seq`.
+    pub(super) fn release_below(&mut self, seq: Seq) {
+        while self.first < seq {
+            let Some(key) = self.keys.pop_front() else { break };
+            self.slots.remove(key);
+            self.first = self.first.next();
+        }
+    }
+
+    fn key(&self, seq: Seq) -> Option<usize> {
+        if seq < self.first {
+            return None;
+        }
+        self.keys.get(usize::try_from(seq.since(self.first)).ok()?).copied()
+    }
+}

@@ -1,0 +1,425 @@
+//! The publisher's end of a stream: one state machine for 1..N consumers.
+//!
+//! ```text
+//!   Claiming --claim_timeout--> Open --finish--> Finishing --all FIN-ACKs--> Closed
+//!      |  objection                | consumers < min_consumers        |
+//!      +---------> Failed <--------+----------------------------------+
+//! ```
+//!
+//! Frames are sent to the group once, as far as the smallest credit among the consumers allows; what one
+//! of them missed is repeated to its inbox alone. See [`super::peer`] for how a loss is recognised.
+
+mod handshake;
+mod timers;
+mod transmit;
+mod write;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::peer::{Peer, PeerState, SentProbe};
+use super::retransmit::RetransmitQueue;
+use super::rtt::RttHistogram;
+use super::stats::{ConsumerStats, DropCounts, PublisherStats};
+use super::{Dest, Transmit};
+use crate::config::{ConfigError, PublishConfig};
+use crate::time::Time;
+use crate::wire::{Ack, Control, Fin, PeerId, ResetCode, Sealer, Seq, SessionId};
+
+pub(crate) use write::check_block;
+pub use write::{PackedBody, WriteError};
+
+/// Probes whose answers are still told apart. Older ones were answered or replaced by newer ones.
+const KEPT_PROBES: usize = 32;
+
+/// Control frames waiting to be sent. Each input causes at most one and the driver empties the queue
+/// after each, so only a flood with nobody sending reaches it; what exceeds it is asked for again.
+const MAX_CONTROL: usize = 256;
+
+/// The numbers that name a publisher; random, and the caller's to draw.
+#[derive(Debug, Clone, Copy)]
+pub struct SenderIds {
+    /// The session's.
+    pub session: SessionId,
+    /// Counts the lives of the session.
+    pub epoch: u32,
+    /// The publisher's own inbox.
+    pub inbox: PeerId,
+}
+
+/// Why a publisher's session ended before its time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SenderError {
+    /// Another publisher holds the stream.
+    #[error("another publisher holds this stream")]
+    StreamInUse,
+    /// Too few consumers are left.
+    #[error("lost consumer {name}: {reason}")]
+    ConsumerLost {
+        /// Name and id of the one that was lost last.
+        name: String,
+        /// Why.
+        reason: LostReason,
+    },
+    /// The application gave up.
+    #[error("the session was aborted")]
+    Aborted,
+}
+
+/// Why a consumer was lost.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LostReason {
+    /// Nothing was heard for the idle time-out.
+    #[error("nothing heard for {}", format_seconds(.0))]
+    TimedOut(std::time::Duration),
+    /// See [`crate::config::UnackedLimit`].
+    #[error("{0} frames sent to it went unanswered")]
+    TooManyUnacked(u32),
+    /// It left.
+    #[error("it left: {0}")]
+    Left(String),
+}
+
+fn format_seconds(duration: &std::time::Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SenderEvent {
+    /// A consumer takes part.
+    Joined {
+        /// Name and id.
+        name: String,
+        /// How many there are now.
+        consumers: usize,
+    },
+    /// A consumer was not let in.
+    Refused {
+        /// Name and id.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A consumer was lost; the stream goes on if enough are left.
+    Lost {
+        /// Name and id.
+        name: String,
+        /// Why.
+        reason: LostReason,
+    },
+    /// A consumer has consumed the stream to its end.
+    Finished {
+        /// Name and id.
+        name: String,
+    },
+    /// All have: the session is over.
+    Closed,
+    /// The session is over, unfinished.
+    Failed(SenderError),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Claiming { until: Time, announce_at: Time },
+    Open,
+    Finishing(Fin),
+    Closed,
+    Failed(SenderError),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Sender {
+    config: PublishConfig,
+    ids: SenderIds,
+    sealer: Sealer,
+    state: State,
+    /// Enough consumers have joined once, so data may flow.
+    started: bool,
+    peers: BTreeMap<PeerId, Peer>,
+    queue: RetransmitQueue,
+    /// The first frame that was not yet sent to the group.
+    unsent: Seq,
+    /// The byte offset behind the last frame written.
+    written_bytes: u64,
+    /// The byte offset behind the last frame sent.
+    sent_bytes: u64,
+    control: VecDeque<Transmit>,
+    control_seq: Seq,
+    events: VecDeque<SenderEvent>,
+    probes: VecDeque<SentProbe>,
+    last_probe: u64,
+    /// Who is to be asked: `Some(None)` means everybody.
+    probe_due: Option<Option<PeerId>>,
+    fin_due: bool,
+    /// The application has more to send than credit allows.
+    blocked: bool,
+    /// When something last went to the whole group.
+    last_group_send: Time,
+    last_data_send: Time,
+    last_now: Time,
+    rtt: RttHistogram,
+    stats: PublisherStats,
+}
+
+impl Sender {
+    /// A publisher that starts by claiming its stream.
+    ///
+    /// # Errors
+    /// Where `config` cannot work.
+    pub fn new(config: PublishConfig, ids: SenderIds, now: Time) -> Result<Sender, ConfigError> {
+        config.validate()?;
+        let state = if config.claim_timeout.is_zero() {
+            State::Open
+        } else {
+            State::Claiming { until: now + config.claim_timeout, announce_at: now }
+        };
+        let mut sender = Sender {
+            sealer: Sealer::new(config.key.clone()),
+            config,
+            ids,
+            state,
+            started: false,
+            peers: BTreeMap::new(),
+            queue: RetransmitQueue::default(),
+            unsent: Seq::ZERO,
+            written_bytes: 0,
+            sent_bytes: 0,
+            control: VecDeque::new(),
+            control_seq: Seq::ZERO,
+            events: VecDeque::new(),
+            probes: VecDeque::new(),
+            last_probe: 0,
+            probe_due: None,
+            fin_due: false,
+            blocked: false,
+            last_group_send: now,
+            last_data_send: now,
+            last_now: now,
+            rtt: RttHistogram::new(),
+            stats: PublisherStats::default(),
+        };
+        if sender.state == State::Open {
+            sender.announce(Dest::Group, false);
+        } else {
+            sender.handle_timeout(now);
+        }
+        Ok(sender)
+    }
+
+    /// A frame arrived, on the control subject or in the publisher's own inbox.
+    pub fn handle_frame(&mut self, now: Time, frame: &Bytes) {
+        self.note_time(now);
+        let opened = match self.sealer.open(frame) {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.stats.dropped.count_wire(error);
+                self.refuse_version(frame, error);
+                return;
+            }
+        };
+        let control = match opened.control() {
+            Some(Ok(control)) => control,
+            Some(Err(error)) => return self.stats.dropped.count_wire(error),
+            None => return self.drop_as(|dropped| &mut dropped.unexpected),
+        };
+        let header = opened.header;
+        let ours = header.session == self.ids.session && header.epoch == self.ids.epoch;
+        match control {
+            Control::Syn(syn) => self.handle_syn(now, syn),
+            Control::Announce(announce) => {
+                if header.session != self.ids.session {
+                    self.handle_announce(announce);
+                }
+            }
+            Control::Reset(reset) if reset.peer == self.ids.inbox => self.handle_objection(&reset),
+            _ if !ours => self.drop_as(|dropped| &mut dropped.foreign),
+            Control::Ack(ack) => self.handle_ack(now, header.seq, &ack),
+            Control::FinAck(fin_ack) => self.handle_fin_ack(now, fin_ack.peer),
+            Control::Reset(reset) => self.handle_leave(now, &reset),
+            _ => self.drop_as(|dropped| &mut dropped.unexpected),
+        }
+    }
+
+    fn handle_ack(&mut self, now: Time, ack_seq: Seq, ack: &Ack) {
+        let Some(peer) = self.peers.get_mut(&ack.peer) else {
+            return self.drop_as(|dropped| &mut dropped.foreign);
+        };
+        let top = ack.sack.iter().next_back().map_or(ack.cumulative, |(_, end)| end);
+        let latest = ack.latest.map_or(Seq::ZERO, Seq::next);
+        if top.max(latest) > self.unsent.max(peer.start) || ack.cumulative < peer.start {
+            return self.drop_as(|dropped| &mut dropped.forged);
+        }
+        self.stats.acks += 1;
+        let probes = self.probes.iter().copied();
+        let outcome = peer.handle_ack(now, ack_seq, ack, &self.queue, probes);
+        if let Some(rtt) = outcome.rtt {
+            self.rtt.record(rtt);
+        }
+        if peer.state == PeerState::Joining {
+            peer.state = PeerState::Live;
+            self.welcome(ack.peer);
+        }
+        if outcome.advanced {
+            self.release();
+        }
+    }
+
+    fn handle_fin_ack(&mut self, now: Time, id: PeerId) {
+        let State::Finishing(fin) = &self.state else {
+            if self.state == State::Closed {
+                self.push_control(
+                    Dest::Peer(id),
+                    &Control::Closed(crate::wire::FinAck { peer: id }),
+                );
+                return;
+            }
+            return self.drop_as(|dropped| &mut dropped.unexpected);
+        };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return self.drop_as(|dropped| &mut dropped.foreign);
+        };
+        peer.heard(now);
+        // It is through only with everything sent; anything else is not ours to believe.
+        if self.unsent < fin.end || peer.cumulative.max(fin.end) > self.unsent {
+            return self.drop_as(|dropped| &mut dropped.forged);
+        }
+        if peer.state != PeerState::Finished {
+            peer.state = PeerState::Finished;
+            peer.cumulative = fin.end;
+            let name = display(peer);
+            self.events.push_back(SenderEvent::Finished { name });
+        }
+        self.push_control(Dest::Peer(id), &Control::Closed(crate::wire::FinAck { peer: id }));
+        self.release();
+        if self.peers.values().all(|peer| !peer.counts()) {
+            self.state = State::Closed;
+            self.events.push_back(SenderEvent::Closed);
+        }
+    }
+
+    /// Ends the session at once: every consumer is told `reason`.
+    pub fn abort(&mut self, reason: &str) {
+        if !self.is_over() {
+            self.fail(SenderError::Aborted, ResetCode::Cancelled, reason);
+        }
+    }
+
+    /// Announces the end of the stream, after everything written, with a last word for the consumers
+    /// (at most [`crate::wire::MAX_TRAILER`] bytes; cut there). To be called once.
+    pub fn finish(&mut self, trailer: Bytes) {
+        if self.is_over() || matches!(self.state, State::Finishing(_)) {
+            return;
+        }
+        let len = trailer.len().min(crate::wire::MAX_TRAILER);
+        self.state =
+            State::Finishing(Fin { end: self.queue.next_seq(), trailer: trailer.slice(..len) });
+        self.fin_due = true;
+    }
+
+    /// Whether it is still finding out if the stream is free.
+    pub fn is_claiming(&self) -> bool {
+        matches!(self.state, State::Claiming { .. })
+    }
+
+    /// Whether enough consumers have joined for data to flow.
+    pub fn has_started(&self) -> bool {
+        self.started
+    }
+
+    /// Every frame below this was handed out to be sent.
+    pub fn sent(&self) -> Seq {
+        self.unsent
+    }
+
+    /// How the session ended; `None` while it goes on.
+    pub fn outcome(&self) -> Option<Result<(), SenderError>> {
+        match &self.state {
+            State::Closed => Some(Ok(())),
+            State::Failed(error) => Some(Err(error.clone())),
+            _ => None,
+        }
+    }
+
+    /// Whether the session has ended, well or not.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Closed | State::Failed(_))
+    }
+
+    /// The next event, oldest first. At most a few per input.
+    pub fn poll_event(&mut self) -> Option<SenderEvent> {
+        self.events.pop_front()
+    }
+
+    /// Every frame below this is held by every consumer.
+    pub fn acked(&self) -> Seq {
+        self.queue.first_seq()
+    }
+
+    /// How many consumers take part.
+    pub fn live_consumers(&self) -> usize {
+        self.peers.values().filter(|peer| peer.state == PeerState::Live).count()
+    }
+
+    /// The counters as they stand.
+    pub fn stats(&self) -> PublisherStats {
+        let mut stats = self.stats.clone();
+        stats.retained_frames = self.queue.len() as u64;
+        stats.rtt = self.rtt.summary();
+        stats.consumers = self.peers.values().map(|peer| self.consumer_stats(peer)).collect();
+        stats
+    }
+
+    fn consumer_stats(&self, peer: &Peer) -> ConsumerStats {
+        ConsumerStats {
+            id: peer.id.0,
+            name: peer.name.clone(),
+            live: peer.state == PeerState::Live,
+            finished: peer.state == PeerState::Finished,
+            lag_frames: self.unsent.since(peer.cumulative),
+            credit_frames: peer.credit.frames.since(self.unsent),
+            credit_bytes: peer.credit.bytes.saturating_sub(self.sent_bytes),
+            srtt: peer.rtt.smoothed().unwrap_or_default(),
+            retransmits: peer.repairs,
+            duplicates: peer.duplicates,
+            dropped: peer.dropped,
+        }
+    }
+
+    fn drop_as(&mut self, cause: impl FnOnce(&mut DropCounts) -> &mut u64) {
+        *cause(&mut self.stats.dropped) += 1;
+    }
+
+    /// Lets go of what every consumer holds.
+    fn release(&mut self) {
+        let held = self.peers.values().filter(|peer| peer.counts()).map(|peer| peer.cumulative);
+        let held = held.min().unwrap_or(self.unsent);
+        self.queue.release_below(held.min(self.unsent));
+    }
+
+    fn push_control(&mut self, to: Dest, control: &Control) {
+        if self.control.len() >= MAX_CONTROL {
+            return self.drop_as(|dropped| &mut dropped.unexpected);
+        }
+        let frame = self.seal_control(control);
+        self.control.push_back(Transmit { to, frame });
+    }
+
+    fn seal_control(&mut self, control: &Control) -> Bytes {
+        self.control_seq = self.control_seq.next();
+        self.sealer.seal_control(self.ids.session, self.ids.epoch, self.control_seq, control)
+    }
+}
+
+/// A consumer's name for people: its own and its id, which alone is unique.
+fn display(peer: &Peer) -> String {
+    if peer.name.is_empty() { peer.id.to_string() } else { format!("{} ({})", peer.name, peer.id) }
+}
+
+#[cfg(test)]
+mod tests;
