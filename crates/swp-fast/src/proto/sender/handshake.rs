@@ -9,8 +9,8 @@ use crate::proto::peer::{Joining, Peer, PeerState};
 use crate::proto::sender::LostReason;
 use crate::time::Time;
 use crate::wire::{
-    Announce, Control, PeerId, Reset, ResetCode, Seq, Syn, SynAck, VERSION, WireError,
-    header_invariant,
+    Announce, Control, Kind, PeerId, Preamble, Reset, ResetCode, Seq, Syn, SynAck, VERSION,
+    WireError,
 };
 
 impl Sender {
@@ -56,11 +56,11 @@ impl Sender {
         if self.is_over() {
             return;
         }
-        if let Some((kind, session)) = header_invariant(frame)
-            && kind == crate::wire::Kind::Syn as u8
-        {
+        if let Ok(Preamble { kind: Some(Kind::Syn), session, .. }) = Preamble::decode(frame) {
             let reason = format!("wire version {theirs} is not spoken here, {VERSION} is");
-            self.refuse(PeerId(session), session_name(session), ResetCode::Version, &reason);
+            // In a SYN the session's place holds the consumer's own id.
+            let peer = PeerId(session.0);
+            self.refuse(peer, peer.to_string(), ResetCode::Version, &reason);
         }
     }
 
@@ -193,8 +193,4 @@ impl Sender {
         self.state = State::Failed(error.clone());
         self.events.push_back(SenderEvent::Failed(error));
     }
-}
-
-fn session_name(session: u64) -> String {
-    PeerId(session).to_string()
 }
