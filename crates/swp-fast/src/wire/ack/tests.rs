@@ -103,6 +103,19 @@ fn ranges_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn ranges_that_the_cumulative_ack_has_caught_up_with_are_left_out() {
+    let told = |cumulative| {
+        let ack = ack(cumulative, &[(6, 8), (10, 12), (20, 21)]);
+        Ack::decode(&ack.encode()).map(|ack| ack.sack.iter().next().map(|(start, _)| start.get()))
+    };
+    assert_eq!(told(5), Ok(Some(6)));
+    assert_eq!(told(6), Ok(Some(10)), "the first range touches the cumulative ack");
+    assert_eq!(told(7), Ok(Some(10)));
+    assert_eq!(told(9), Ok(Some(10)));
+    assert_eq!(told(30), Ok(None));
+}
+
+#[test]
 fn the_last_number_can_have_been_the_latest() {
     let last = Ack { latest: Some(seq(MAX_SEQ - 1)), ..ack(0, &[]) };
     assert_eq!(Ack::decode(&last.encode()), Ok(last));

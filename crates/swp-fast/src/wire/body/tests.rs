@@ -46,7 +46,9 @@ proptest! {
         at in any::<prop::sample::Index>(),
     ) {
         let body = packed(&messages);
-        prop_assume!(!body.is_empty());
+        if body.is_empty() {
+            return Ok(());
+        }
         match count_messages(&body[..at.index(body.len())]) {
             Ok(count) => prop_assert!((count as usize) < messages.len()),
             Err(error) => prop_assert_eq!(error, WireError::Truncated),

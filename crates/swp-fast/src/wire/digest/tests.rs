@@ -14,7 +14,9 @@ proptest! {
         let digest = integrity.digest(&body);
         prop_assert_eq!(digest.integrity(), integrity);
         prop_assert!(digest.matches(&body));
-        prop_assume!(!body.is_empty() && integrity != Integrity::None);
+        if body.is_empty() || integrity == Integrity::None {
+            return Ok(());
+        }
         let at = at.index(body.len());
         prop_assert!(!digest.matches(&body[..at]));
         let mut changed = body;
