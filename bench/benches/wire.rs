@@ -6,7 +6,7 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use swp_fast::wire::{
-    Digest, Header, Integrity, Kind, Messages, OpenFrame, Sealer, Seq, SessionId,
+    BODY_LIMIT, Digest, Header, Integrity, Kind, Messages, OpenFrame, Sealer, Seq, SessionId,
 };
 
 fn filled(message: &[u8]) -> OpenFrame {

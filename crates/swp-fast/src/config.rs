@@ -31,6 +31,9 @@ pub enum ConfigError {
         /// What it may be.
         bounds: String,
     },
+    /// A key authenticates a body through its digest, so the digest must be one that cannot be forged.
+    #[error("integrity is {0}, but a key needs blake3")]
+    KeyNeedsBlake3(Integrity),
     /// The window would let more frames arrive than the client queues before it drops them silently.
     #[error(
         "window_frames is {window_frames}, but a subscription of {capacity} messages, less a reserve of \
@@ -91,7 +94,7 @@ pub struct PublishConfig {
     pub late_join: LateJoin,
     /// How data frames are protected. Default blake3.
     pub integrity: Integrity,
-    /// A key shared with the consumers. Default none.
+    /// A key shared with the consumers; needs blake3. Default none.
     pub key: Option<Key>,
     /// The largest frame, header and all, in bytes; less where the broker's max_payload is less.
     /// Default 17,475: about 16 KiB is the size at which brokers move most bytes a second, and a body just
@@ -150,6 +153,9 @@ impl PublishConfig {
         within("retained_bytes", self.retained_bytes, self.frame_bytes as u64..=1 << 40)?;
         within("retained_frames", self.retained_frames, 1..=1 << 24)?;
         within("max_message_bytes", self.max_message_bytes, 1..=1 << 40)?;
+        if self.key.is_some() && self.integrity != Integrity::Blake3 {
+            return Err(ConfigError::KeyNeedsBlake3(self.integrity));
+        }
         check_liveness(self.keep_alive, self.idle_timeout)
     }
 

@@ -231,7 +231,7 @@ impl Sender {
         let header = opened.header;
         let ours = header.session == self.ids.session && header.epoch == self.ids.epoch;
         match control {
-            Control::Syn(syn) => self.handle_syn(now, syn),
+            Control::Syn(syn) if syn.peer.0 == header.session.0 => self.handle_syn(now, syn),
             Control::Announce(announce) => {
                 if header.session != self.ids.session {
                     self.handle_announce(announce);
@@ -419,6 +419,11 @@ impl Sender {
 /// A consumer's name for people: its own and its id, which alone is unique.
 fn display(peer: &Peer) -> String {
     if peer.name.is_empty() { peer.id.to_string() } else { format!("{} ({})", peer.name, peer.id) }
+}
+
+/// Text from the network as people may see it: without what a terminal would obey.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 #[cfg(test)]

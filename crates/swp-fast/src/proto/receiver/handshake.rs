@@ -72,7 +72,8 @@ impl Receiver {
     fn handle_reset(&mut self, reset: Reset, ours: bool) {
         let joining = matches!(self.state, State::Connecting { .. });
         if ours || joining {
-            self.fail(ReceiverError::Reset { code: reset.code, reason: reset.reason });
+            let reason = crate::proto::sender::printable(&reset.reason);
+            self.fail(ReceiverError::Reset { code: reset.code, reason });
         } else {
             self.stats.dropped.foreign += 1;
         }

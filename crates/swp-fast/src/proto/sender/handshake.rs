@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Sender, SenderError, SenderEvent, State, display};
+use super::{Sender, SenderError, SenderEvent, State, display, printable};
 use crate::config::LateJoin;
 use crate::proto::Dest;
 use crate::proto::peer::{Joining, Peer, PeerState};
@@ -64,7 +64,8 @@ impl Sender {
         }
     }
 
-    pub(super) fn handle_syn(&mut self, now: Time, syn: Syn) {
+    pub(super) fn handle_syn(&mut self, now: Time, mut syn: Syn) {
+        syn.name = printable(&syn.name);
         match self.state {
             State::Open | State::Finishing(_) => {}
             // It asks again, and by then the stream is ours or it is not.
@@ -158,7 +159,7 @@ impl Sender {
 
     pub(super) fn handle_leave(&mut self, now: Time, reset: &Reset) {
         if self.peers.contains_key(&reset.peer) {
-            self.remove(now, reset.peer, LostReason::Left(reset.reason.clone()));
+            self.remove(now, reset.peer, LostReason::Left(printable(&reset.reason)));
         } else {
             self.drop_as(|dropped| &mut dropped.foreign);
         }
