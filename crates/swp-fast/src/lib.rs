@@ -3,5 +3,7 @@
 
 pub mod config;
 pub mod proto;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod time;
 pub mod wire;
