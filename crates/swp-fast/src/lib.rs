@@ -59,6 +59,8 @@ pub mod config;
 #[cfg(feature = "nats")]
 mod driver;
 pub mod proto;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod time;
 pub mod wire;
 

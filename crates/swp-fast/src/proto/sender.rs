@@ -258,6 +258,10 @@ impl Sender {
         self.stats.acks += 1;
         let probes = self.probes.iter().copied();
         let outcome = peer.handle_ack(now, ack_seq, ack, &self.queue, probes);
+        // Reports of credit alone must not put off the question about what is in flight.
+        if outcome.news || !peer.has_unacked(self.unsent) {
+            peer.waiting_since = now;
+        }
         if let Some(rtt) = outcome.rtt {
             self.rtt.record(rtt);
         }
