@@ -9,8 +9,7 @@ use futures_util::StreamExt;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::link::{Flush, Link, LinkChange};
-use super::{Clock, Outbox, Subjects, lock};
-use crate::api::SessionError;
+use super::{Clock, Outbox, SessionError, Subjects, lock};
 use crate::proto::{Sender, SenderEvent, Transmit};
 use crate::wire::Seq;
 

@@ -11,8 +11,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Notify;
 
 use super::link::{Link, LinkChange};
-use super::{Clock, Subjects, lock};
-use crate::api::SubscribeFailure;
+use super::{Clock, Subjects, SubscribeFailure, lock};
 use crate::proto::{Receiver, ReceiverEvent, Transmit};
 use crate::time::Time;
 
