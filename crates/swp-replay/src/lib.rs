@@ -4,6 +4,7 @@
 //!   record      one message of the stream and its encoding
 //!   capture     the file: blocks of ready-to-send frame bodies, writer, reader, recovery
 //!   disk        blocks from the disk into pooled, aligned buffers: io_uring, or pread
+//!   generate    captures of made-up traffic, for tests and measurements
 //! ```
 //!
 //! A capture is a stored stream. Its unit is the body of a transport frame, kept with its digest and
@@ -13,4 +14,5 @@
 
 pub mod capture;
 pub mod disk;
+pub mod generate;
 pub mod record;
