@@ -248,7 +248,7 @@ impl Sender {
 
     fn handle_ack(&mut self, now: Time, ack_seq: Seq, ack: &Ack) {
         let Some(peer) = self.peers.get_mut(&ack.peer) else {
-            return self.drop_as(|dropped| &mut dropped.foreign);
+            return self.disown(ack.peer);
         };
         let top = ack.sack.iter().next_back().map_or(ack.cumulative, |(_, end)| end);
         let latest = ack.latest.map_or(Seq::ZERO, Seq::next);
@@ -286,7 +286,7 @@ impl Sender {
             return self.drop_as(|dropped| &mut dropped.unexpected);
         };
         let Some(peer) = self.peers.get_mut(&id) else {
-            return self.drop_as(|dropped| &mut dropped.foreign);
+            return self.disown(id);
         };
         peer.heard(now);
         // It is through only with everything sent; anything else is not ours to believe.
@@ -301,7 +301,13 @@ impl Sender {
         }
         self.push_control(Dest::Peer(id), &Control::Closed(crate::wire::FinAck { peer: id }));
         self.release();
-        if self.peers.values().all(|peer| !peer.counts()) {
+        self.close_if_through();
+    }
+
+    /// The session is over when whoever is left of its consumers has finished.
+    fn close_if_through(&mut self) {
+        let through = !self.peers.is_empty() && self.peers.values().all(|peer| !peer.counts());
+        if through && matches!(self.state, State::Finishing(_)) {
             self.state = State::Closed;
             self.events.push_back(SenderEvent::Closed);
         }

@@ -157,6 +157,13 @@ impl Sender {
         }
     }
 
+    /// A consumer that was given up speaks: the word that it got then was lost, and as it still hears the
+    /// group it would wait for ever for what it missed.
+    pub(super) fn disown(&mut self, id: PeerId) {
+        self.drop_as(|dropped| &mut dropped.foreign);
+        self.push_reset(id, ResetCode::UnknownSession, "this consumer is no member of the session");
+    }
+
     pub(super) fn handle_leave(&mut self, now: Time, reset: &Reset) {
         if self.peers.contains_key(&reset.peer) {
             self.remove(now, reset.peer, LostReason::Left(printable(&reset.reason)));
@@ -182,6 +189,7 @@ impl Sender {
             self.fail(error, ResetCode::Cancelled, "too few consumers are left");
         }
         self.release();
+        self.close_if_through();
     }
 
     /// The session is over; whoever is left is told.
