@@ -83,9 +83,9 @@ pub const MIN_BLOCK_BYTES: usize = 64 << 10;
 /// enough that 24 of them are little memory.
 pub const DEFAULT_BLOCK_BYTES: usize = 1 << 20;
 
-/// The usual limit of a body: with its header it makes 16 KiB, at which a NATS server was measured to
-/// carry the most bytes a second.
-pub const DEFAULT_BODY_BYTES: usize = 16_384 - ROOM;
+/// The usual limit of a body, and the largest that a session takes by default: about 16 KiB, at which a
+/// NATS server was measured to carry the most bytes a second, and just past a run of blake3.
+pub const DEFAULT_BODY_BYTES: usize = swp_fast::wire::BODY_LIMIT;
 
 /// The smallest limit of a body that can be asked for.
 pub const MIN_BODY_BYTES: usize = 512;

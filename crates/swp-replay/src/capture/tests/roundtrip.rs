@@ -130,18 +130,14 @@ fn a_block_is_sent_without_copying_and_the_stored_digest_serves() {
 }
 
 #[test]
-fn full_frames_make_16_kib_and_full_blocks_nearly_1_mib() {
+fn full_frames_pass_16_kib_and_full_blocks_make_nearly_1_mib() {
     let scratch = Scratch::new();
     let options = WriterOptions { durable: false, ..WriterOptions::default() };
     let capture = open(&scratch.write("a", options, &owned([100; 20_000])));
     let block = capture.blocks(0).next().expect("a block").expect("intact");
-    assert!(block.frames.len() >= 63);
-    assert!(
-        block
-            .frames
-            .iter()
-            .all(|frame| (16_384 - 150..=16_384).contains(&(frame.len + MAX_HEADER)))
-    );
+    assert!(block.frames.len() >= 58);
+    let full = 17_411 - 150..=17_411;
+    assert!(block.frames.iter().all(|frame| full.contains(&frame.len)));
     assert!(capture.index()[0].len > (1 << 20) - 32_768);
 }
 
