@@ -73,3 +73,8 @@ pub use config::{ConfigError, ConfirmEnd, LateJoin, PublishConfig, SubscribeConf
 #[cfg(feature = "nats")]
 pub use driver::ClientEvents;
 pub use proto::{PackedBody, PublisherStats, ReadyFrame, SenderEvent, SubscriberStats};
+
+/// The README's example must compile.
+#[cfg(all(doctest, feature = "nats"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
