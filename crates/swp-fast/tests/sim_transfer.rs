@@ -86,6 +86,12 @@ fn duplicates_are_dropped_and_counted() {
     assert!(outcome.retransmits() <= outcome.publishers[0].stats.frames / 20, "{outcome}");
 }
 
+/// 200 of them, or as many as SWP_SIM_SEEDS says.
+fn seeds() -> std::ops::Range<u64> {
+    let wanted = std::env::var("SWP_SIM_SEEDS").ok().and_then(|count| count.parse().ok());
+    0..wanted.unwrap_or(200)
+}
+
 fn noisy(seed: u64) -> SimConfig {
     let mut config = SimConfig::new(seed);
     let path = PathConfig {
@@ -114,7 +120,7 @@ fn noisy(seed: u64) -> SimConfig {
 
 #[test]
 fn noise_of_all_kinds_over_many_seeds() {
-    for seed in 0..200 {
+    for seed in seeds() {
         completes(noisy(seed));
     }
 }

@@ -301,6 +301,10 @@ impl Peer {
     fn found(&mut self, missing: &Missing) {
         if missing.queued {
             self.queued -= 1;
+            if self.queued == 0 {
+                // Only passed-over entries are left, and nobody would come by to take them out.
+                self.repair_queue.clear();
+            }
         }
         if missing.repairs == 0 {
             self.reordering_seen = true;
@@ -372,3 +376,6 @@ impl Peer {
         self.counts() && self.cumulative < sent_end
     }
 }
+
+#[cfg(test)]
+mod tests;

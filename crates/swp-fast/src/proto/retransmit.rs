@@ -87,3 +87,6 @@ impl RetransmitQueue {
         self.keys.get(usize::try_from(seq.since(self.first)).ok()?).copied()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,3 +112,6 @@ impl RttHistogram {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,59 @@
+use bytes::Bytes;
+use proptest::prelude::*;
 
+use super::{AssembleError, Assembler, RESERVE_BYTES};
+use crate::wire::Fragment;
+
+fn fragment(total: u64, offset: u64, piece: &[u8]) -> Fragment {
+    Fragment { total, offset, piece: Bytes::copy_from_slice(piece) }
+}
+
+proptest! {
+    #[test]
+    fn pieces_make_the_message(message in prop::collection::vec(any::<u8>(), 1..5_000), size in 1..700usize) {
+        let mut assembler = Assembler::new(5_000);
+        let pieces = message.chunks(size);
+        let last = pieces.len() - 1;
+        for (index, piece) in pieces.enumerate() {
+            let offset = (index * size) as u64;
+            let whole = assembler.push(&fragment(message.len() as u64, offset, piece));
+            let whole = whole.map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert_eq!(whole.is_some(), index == last);
+            prop_assert_eq!(assembler.is_open(), index != last);
+            if let Some(whole) = whole {
+                prop_assert_eq!(&whole[..], &message[..]);
+            }
+        }
+    }
+}
+
+#[test]
+fn pieces_out_of_place_drop_the_message() {
+    let mut assembler = Assembler::new(100);
+    assert_eq!(
+        assembler.push(&fragment(10, 5, b"later")),
+        Err(AssembleError::OutOfPlace { offset: 5, expected: 0 })
+    );
+    assert_eq!(assembler.push(&fragment(10, 0, b"start")), Ok(None));
+    assert_eq!(
+        assembler.push(&fragment(11, 5, b"other")),
+        Err(AssembleError::OutOfPlace { offset: 5, expected: 5 })
+    );
+    assert!(!assembler.is_open());
+    assert_eq!(assembler.push(&fragment(5, 0, b"whole")), Ok(Some(Bytes::from_static(b"whole"))));
+}
+
+#[test]
+fn a_length_alone_allocates_little() {
+    let mut assembler = Assembler::new(u64::MAX);
+    assert_eq!(assembler.push(&fragment(1 << 50, 0, b"x")), Ok(None));
+    assert!(assembler.message.capacity() <= 2 * RESERVE_BYTES);
+}
+
+#[test]
+fn too_long_is_refused() {
+    let mut assembler = Assembler::new(9);
+    let refused = assembler.push(&fragment(10, 0, b"start"));
+    assert_eq!(refused, Err(AssembleError::TooLong { total: 10, max: 9 }));
+    assert!(!assembler.is_open());
+}

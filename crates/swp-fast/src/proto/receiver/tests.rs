@@ -1,1 +1,207 @@
+use std::time::Duration;
 
+use bytes::Bytes;
+
+use super::{Receiver, ReceiverError, ReceiverEvent};
+use crate::config::SubscribeConfig;
+use crate::proto::{ACK_DELAY, Dest};
+use crate::time::Time;
+use crate::wire::{
+    Ack, Control, Fin, Header, Integrity, Kind, OpenFrame, PeerId, Probe, Sealer, Seq, SessionId,
+    SynAck, encode_fragment,
+};
+
+const SESSION: SessionId = SessionId(7);
+const ID: PeerId = PeerId(9);
+
+fn seq(number: u64) -> Seq {
+    Seq::ZERO.advance(number)
+}
+
+fn at(us: u64) -> Time {
+    Time::from_nanos(us * 1_000)
+}
+
+fn control(control: &Control) -> Bytes {
+    Sealer::default().seal_control(SESSION, 1, Seq::ZERO, control)
+}
+
+fn syn_ack(start: u64, start_bytes: u64) -> Bytes {
+    control(&Control::SynAck(SynAck {
+        peer: ID,
+        start: seq(start),
+        start_bytes,
+        integrity: Integrity::Crc32c,
+        max_body_bytes: 1_000,
+        max_message_bytes: 1_000,
+        keep_alive: Duration::from_secs(1),
+        idle_timeout: Duration::from_secs(10),
+    }))
+}
+
+fn header(number: u64, kind: Kind, body: &[u8]) -> Header {
+    let digest = Integrity::Crc32c.digest(body);
+    Header { kind, session: SESSION, epoch: 1, seq: seq(number), digest }
+}
+
+fn data(number: u64, message: &[u8]) -> Bytes {
+    let mut open = OpenFrame::new(2_000);
+    assert!(open.push(message));
+    let header = header(number, Kind::Data, open.body());
+    Sealer::default().seal_data(open.into_buf(), &header)
+}
+
+/// A receiver with a window, joined at frame 0 at time 0, its first report sent.
+fn joined(window_frames: u64, window_bytes: u64) -> Receiver {
+    let config = SubscribeConfig { window_frames, window_bytes, ..SubscribeConfig::default() };
+    let mut receiver =
+        Receiver::new(config, ID, 65_536, Time::ZERO).expect("the configuration works");
+    receiver.handle_frame(Time::ZERO, &syn_ack(0, 0));
+    assert_eq!(receiver.poll_event(), Some(ReceiverEvent::Connected));
+    assert!(report(&mut receiver, Time::ZERO).is_some());
+    receiver
+}
+
+/// The report that is due, if one is.
+fn report(receiver: &mut Receiver, now: Time) -> Option<Ack> {
+    let transmit = receiver.poll_transmit(now)?;
+    assert_eq!(transmit.to, Dest::Publisher);
+    let frame = Sealer::default().open(&transmit.frame).expect("it opens");
+    match frame.control() {
+        Some(Ok(Control::Ack(ack))) => Some(ack),
+        other => panic!("a report was due, not {other:?}"),
+    }
+}
+
+#[test]
+fn receipt_is_reported_within_the_ack_delay_and_credit_stays_until_read() {
+    let mut receiver = joined(100, 100_000);
+    receiver.handle_frame(at(10), &data(0, b"one"));
+    assert!(report(&mut receiver, at(10)).is_none());
+    assert_eq!(receiver.poll_timeout(), Some(at(10) + ACK_DELAY));
+    let ack = report(&mut receiver, at(10) + ACK_DELAY).expect("due");
+    assert_eq!((ack.cumulative, ack.latest, ack.delay_us), (seq(1), Some(seq(0)), 1_000));
+    assert_eq!((ack.credit.frames, ack.credit.bytes), (seq(100), 100_000));
+    let frame = receiver.read(at(2_000)).expect("ready");
+    assert_eq!((frame.seq, frame.messages), (seq(0), 1));
+    let ack = report(&mut receiver, at(2_000) + ACK_DELAY).expect("due");
+    assert_eq!((ack.credit.frames, ack.credit.bytes), (seq(101), 100_005));
+}
+
+#[test]
+fn a_gap_is_reported_at_once_and_so_is_what_fills_it() {
+    let mut receiver = joined(100, 100_000);
+    receiver.handle_frame(at(10), &data(3, b"early"));
+    let ack = report(&mut receiver, at(10)).expect("a new gap");
+    assert_eq!(ack.sack.iter().collect::<Vec<_>>(), [(seq(3), seq(4))]);
+    receiver.handle_frame(at(11), &data(4, b"early"));
+    assert!(report(&mut receiver, at(11)).is_none());
+    receiver.handle_frame(at(12), &data(2, b"fills a part"));
+    let ack = report(&mut receiver, at(12)).expect("a part of the gap is filled");
+    assert_eq!(ack.sack.iter().collect::<Vec<_>>(), [(seq(2), seq(5))]);
+    receiver.handle_frame(at(13), &data(0, b"fills below"));
+    receiver.handle_frame(at(13), &data(1, b"fills all"));
+    let ack = report(&mut receiver, at(13)).expect("no gap is left");
+    assert_eq!((ack.cumulative, ack.sack.len()), (seq(5), 0));
+    let order: Vec<u64> =
+        std::iter::from_fn(|| receiver.read(at(14))).map(|frame| frame.seq.get()).collect();
+    assert_eq!(order, [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn frames_beyond_the_credit_are_dropped_and_counted() {
+    let mut receiver = joined(2, 1_000);
+    receiver.handle_frame(at(1), &data(2, b"too far"));
+    receiver.handle_frame(at(1), &data(1 << 61, b"much too far"));
+    receiver.handle_frame(at(1), &data(0, &[0; 900]));
+    receiver.handle_frame(at(1), &data(1, &[0; 900]));
+    let stats = receiver.stats();
+    assert_eq!((stats.dropped.beyond_window, stats.frames, stats.queued_frames), (3, 1, 1));
+}
+
+#[test]
+fn repeats_are_counted_and_reported_at_once() {
+    let mut receiver = joined(100, 100_000);
+    receiver.handle_frame(at(1), &data(0, b"one"));
+    receiver.handle_frame(at(2), &data(0, b"one"));
+    let ack = report(&mut receiver, at(2)).expect("a repeat asks for a report");
+    assert_eq!((ack.cumulative, ack.duplicates), (seq(1), 1));
+    receiver.handle_frame(at(3), &data(2, b"early"));
+    receiver.handle_frame(at(3), &data(2, b"early"));
+    assert_eq!(receiver.stats().duplicates, 2);
+}
+
+#[test]
+fn a_probe_is_answered_by_whom_it_names() {
+    let mut receiver = joined(100, 100_000);
+    let other = Probe { peer: Some(PeerId(1)), number: 1, next: seq(0) };
+    receiver.handle_frame(at(1), &control(&Control::Probe(other)));
+    assert!(report(&mut receiver, at(1)).is_none());
+    for peer in [Some(ID), None] {
+        let probe = Probe { peer, number: 2, next: seq(0) };
+        receiver.handle_frame(at(1), &control(&Control::Probe(probe)));
+        assert_eq!(report(&mut receiver, at(1)).map(|ack| ack.probe), Some(2));
+    }
+}
+
+#[test]
+fn without_the_digest_that_was_agreed_data_is_refused() {
+    let mut receiver = joined(100, 100_000);
+    let mut open = OpenFrame::new(100);
+    assert!(open.push(b"bare"));
+    let bare = Header { digest: Integrity::None.digest(b""), ..header(0, Kind::Data, b"") };
+    receiver.handle_frame(at(1), &Sealer::default().seal_data(open.into_buf(), &bare));
+    assert_eq!((receiver.stats().dropped.malformed, receiver.stats().frames), (1, 0));
+}
+
+#[test]
+fn an_overlong_message_ends_the_session_before_it_is_stored() {
+    let config = SubscribeConfig { max_message_bytes: 50, ..SubscribeConfig::default() };
+    let mut receiver =
+        Receiver::new(config, ID, 65_536, Time::ZERO).expect("the configuration works");
+    receiver.handle_frame(Time::ZERO, &syn_ack(0, 0));
+    let buf = encode_fragment(51, 0, b"x");
+    let header = header(0, Kind::Fragment, &buf[crate::wire::MAX_HEADER..]);
+    receiver.handle_frame(at(1), &Sealer::default().seal_data(buf, &header));
+    assert!(matches!(receiver.failure(), Some(ReceiverError::Protocol(_))));
+    assert_eq!(receiver.stats().queued_frames, 0);
+}
+
+/// FIN must not discard what was not delivered yet.
+#[test]
+fn fin_waits_for_what_is_missing_and_unread() {
+    let mut receiver = joined(100, 100_000);
+    let fin = Fin { end: seq(2), trailer: Bytes::from_static(b"bye") };
+    receiver.handle_frame(at(1), &data(0, b"one"));
+    receiver.handle_frame(at(1), &control(&Control::Fin(fin)));
+    assert_eq!(receiver.trailer(), Some(&Bytes::from_static(b"bye")));
+    assert!(receiver.read(at(2)).is_some());
+    receiver.close(at(2));
+    assert!(!receiver.at_end());
+    receiver.handle_frame(at(3), &data(1, b"two"));
+    assert!(!receiver.at_end());
+    assert!(receiver.read(at(3)).is_some());
+    assert!(receiver.at_end());
+    receiver.close(at(3));
+    let transmit = receiver.poll_transmit(at(3)).expect("FIN-ACK");
+    let frame = Sealer::default().open(&transmit.frame).expect("it opens");
+    assert_eq!(frame.header.kind, Kind::FinAck);
+    receiver.handle_frame(at(4), &control(&Control::Closed(crate::wire::FinAck { peer: ID })));
+    assert_eq!(receiver.poll_event(), Some(ReceiverEvent::Ended));
+    assert!(receiver.is_over());
+}
+
+#[test]
+fn syn_is_repeated_with_back_off() {
+    let mut receiver = Receiver::new(SubscribeConfig::default(), ID, 65_536, Time::ZERO)
+        .expect("the configuration works");
+    let mut sent = Vec::new();
+    while sent.len() < 6 {
+        let now = receiver.poll_timeout().expect("it goes on asking");
+        receiver.handle_timeout(now);
+        assert!(receiver.poll_transmit(now).is_some());
+        assert!(receiver.poll_transmit(now).is_none());
+        sent.push(now.as_nanos() / 1_000_000);
+    }
+    assert_eq!(sent, [0, 100, 300, 700, 1_500, 2_500]);
+}

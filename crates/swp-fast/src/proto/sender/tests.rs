@@ -1,1 +1,200 @@
+use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
+
+use super::{PackedBody, Sender, SenderEvent, SenderIds, WriteError};
+use crate::config::PublishConfig;
+use crate::proto::{Dest, Transmit};
+use crate::time::Time;
+use crate::wire::{
+    Ack, Control, Credit, Digest, Frame, Integrity, Kind, MAX_HEADER, OpenFrame, PeerId,
+    SackRanges, Sealer, Seq, SessionId, Syn,
+};
+
+const IDS: SenderIds = SenderIds { session: SessionId(5), epoch: 1, inbox: PeerId(6) };
+const CONSUMER: PeerId = PeerId(9);
+
+fn seq(number: u64) -> Seq {
+    Seq::ZERO.advance(number)
+}
+
+fn at(ms: u64) -> Time {
+    Time::from_nanos(ms * 1_000_000)
+}
+
+fn sender(config: PublishConfig) -> Sender {
+    let config = PublishConfig { claim_timeout: Duration::ZERO, ..config };
+    Sender::new(config, IDS, Time::ZERO).expect("the configuration works")
+}
+
+fn syn(window_bytes: u64) -> Bytes {
+    let syn = Syn {
+        peer: CONSUMER,
+        name: "c".to_owned(),
+        window_frames: 100,
+        window_bytes,
+        max_message_bytes: u64::MAX,
+    };
+    Sealer::default().seal_control(SessionId(CONSUMER.0), 0, Seq::ZERO, &Control::Syn(syn))
+}
+
+fn ack(number: u64, cumulative: u64) -> Bytes {
+    let ack = Ack {
+        peer: CONSUMER,
+        cumulative: seq(cumulative),
+        sack: SackRanges::default(),
+        credit: Credit { frames: seq(cumulative + 100), bytes: 1 << 30 },
+        latest: cumulative.checked_sub(1).map(seq),
+        delay_us: 0,
+        probe: 0,
+        duplicates: 0,
+        dropped: 0,
+    };
+    Sealer::default().seal_control(IDS.session, IDS.epoch, seq(number), &Control::Ack(ack))
+}
+
+fn poll(sender: &mut Sender, now: Time) -> Vec<(Dest, Frame)> {
+    let open = |Transmit { to, frame }| (to, Sealer::default().open(&frame).expect("it opens"));
+    std::iter::from_fn(|| sender.poll_transmit(now)).map(open).collect()
+}
+
+fn kinds(sent: &[(Dest, Frame)]) -> Vec<Kind> {
+    sent.iter().map(|(_, frame)| frame.header.kind).collect()
+}
+
+/// A sender whose one consumer has joined.
+fn started(config: PublishConfig) -> Sender {
+    let mut sender = sender(config);
+    sender.handle_frame(Time::ZERO, &syn(1 << 20));
+    assert_eq!(kinds(&poll(&mut sender, Time::ZERO)), [Kind::Announce, Kind::SynAck]);
+    assert!(!sender.can_write());
+    sender.handle_frame(at(1), &ack(1, 0));
+    assert!(matches!(sender.poll_event(), Some(SenderEvent::Joined { consumers: 1, .. })));
+    assert!(sender.can_write());
+    sender
+}
+
+fn write(sender: &mut Sender, message: &[u8]) -> Result<Seq, WriteError> {
+    let mut open = OpenFrame::new(1 << 20);
+    assert!(open.push(message));
+    sender.write(Kind::Data, open.into_buf(), 1)
+}
+
+#[test]
+fn data_goes_to_the_group_once_and_is_released_when_held() {
+    let mut sender = started(PublishConfig::default());
+    assert_eq!(write(&mut sender, b"one"), Ok(seq(0)));
+    assert_eq!(write(&mut sender, b"two"), Ok(seq(1)));
+    let sent = poll(&mut sender, at(2));
+    assert_eq!(kinds(&sent), [Kind::Data, Kind::Data]);
+    assert!(sent.iter().all(|(to, _)| *to == Dest::Group));
+    assert_eq!((sender.acked(), sender.stats().retained_frames), (seq(0), 2));
+    sender.handle_frame(at(3), &ack(2, 2));
+    assert_eq!((sender.acked(), sender.stats().retained_frames), (seq(2), 0));
+}
+
+/// The original's acks carried a number from the start, and so acked a first frame that was lost.
+#[test]
+fn a_first_report_acks_no_first_frame() {
+    let mut sender = started(PublishConfig::default());
+    assert_eq!(write(&mut sender, b"one"), Ok(seq(0)));
+    poll(&mut sender, at(2));
+    sender.handle_frame(at(3), &ack(2, 0));
+    assert_eq!((sender.acked(), sender.stats().retained_frames), (seq(0), 1));
+}
+
+#[test]
+fn a_body_that_is_too_large_is_refused() {
+    let mut sender = started(PublishConfig { frame_bytes: 256, ..PublishConfig::default() });
+    let refused = write(&mut sender, &[0; 256]);
+    assert_eq!(refused, Err(WriteError::BodyTooLarge { bytes: 259, max: 192 }));
+    assert_eq!(sender.stats().messages, 0);
+}
+
+#[test]
+fn a_block_is_sent_from_where_it_lies_with_the_digest_it_has() {
+    let mut sender = started(PublishConfig::default());
+    let mut block = BytesMut::new();
+    let mut bodies = Vec::new();
+    for message in [&b"first"[..], b"second"] {
+        let mut open = OpenFrame::new(1_000);
+        assert!(open.push(message));
+        let digest = match bodies.is_empty() {
+            true => Integrity::Blake3.digest(open.body()),
+            false => Digest::None,
+        };
+        let start = block.len() + MAX_HEADER;
+        block.extend_from_slice(&open.into_buf());
+        bodies.push(PackedBody {
+            range: start..block.len(),
+            kind: Kind::Data,
+            messages: 1,
+            digest,
+        });
+    }
+    assert_eq!(sender.write_block(block.to_vec(), &bodies), Ok(()));
+    let sent = poll(&mut sender, at(2));
+    assert_eq!(sent.len(), 2);
+    for ((_, frame), body) in sent.iter().zip(&bodies) {
+        assert_eq!(frame.body, block[body.range.clone()]);
+        assert_eq!(frame.header.digest, Integrity::Blake3.digest(&frame.body));
+    }
+}
+
+#[test]
+fn a_block_without_room_for_its_headers_is_refused() {
+    let mut sender = started(PublishConfig::default());
+    let body = |range: std::ops::Range<usize>, kind| {
+        [PackedBody { range, kind, messages: 1, digest: Digest::None }]
+    };
+    for bodies in [
+        body(MAX_HEADER - 1..100, Kind::Data),
+        body(MAX_HEADER..201, Kind::Data),
+        body(MAX_HEADER..100, Kind::Ack),
+    ] {
+        let refused = sender.write_block(vec![0; 200], &bodies);
+        assert_eq!(refused, Err(WriteError::BadBlock { index: 0 }));
+    }
+    let mut two = body(MAX_HEADER..100, Kind::Data).to_vec();
+    two.extend(body(100 + MAX_HEADER - 1..200, Kind::Data));
+    let refused = sender.write_block(vec![0; 200], &two);
+    assert_eq!(refused, Err(WriteError::BadBlock { index: 1 }));
+    assert!(poll(&mut sender, at(2)).is_empty());
+}
+
+#[test]
+fn a_window_smaller_than_a_frame_is_refused() {
+    let mut sender = sender(PublishConfig::default());
+    sender.handle_frame(Time::ZERO, &syn(100));
+    assert!(matches!(sender.poll_event(), Some(SenderEvent::Refused { .. })));
+    assert_eq!(kinds(&poll(&mut sender, Time::ZERO)), [Kind::Announce, Kind::Reset]);
+}
+
+/// RFC 6298 section 5.5: each unanswered question waits longer for the next, and none repeats data.
+#[test]
+fn questions_back_off_and_repeat_nothing() {
+    let mut sender = started(PublishConfig::default());
+    assert_eq!(write(&mut sender, b"one"), Ok(seq(0)));
+    poll(&mut sender, at(2));
+    let mut asked = Vec::new();
+    while asked.len() < 5 {
+        let now = sender.poll_timeout().expect("the session goes on");
+        sender.handle_timeout(now);
+        let sent = poll(&mut sender, now);
+        assert!(kinds(&sent).iter().all(|kind| *kind == Kind::Probe), "{sent:?}");
+        if !sent.is_empty() {
+            asked.push(now.as_nanos() / 1_000_000);
+        }
+    }
+    assert_eq!(asked, [252, 752, 1_752, 2_752, 3_752]);
+    assert_eq!(sender.stats().retransmits, 0);
+}
+
+#[test]
+fn after_the_end_nothing_is_written() {
+    let mut sender = started(PublishConfig::default());
+    sender.finish(Bytes::from_static(b"bye"));
+    assert!(!sender.can_write());
+    assert_eq!(write(&mut sender, b"late"), Err(WriteError::Closed));
+    assert_eq!(kinds(&poll(&mut sender, at(2))), [Kind::Fin]);
+}
