@@ -27,6 +27,7 @@ use crate::config::{ConfigError, PublishConfig};
 use crate::time::Time;
 use crate::wire::{Ack, Control, Fin, PeerId, ResetCode, Sealer, Seq, SessionId};
 
+#[cfg(feature = "nats")]
 pub(crate) use write::check_block;
 pub use write::{PackedBody, WriteError};
 
