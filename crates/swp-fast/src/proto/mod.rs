@@ -32,7 +32,9 @@ use crate::wire::PeerId;
 pub use assembler::{AssembleError, Assembler};
 pub use receiver::{ReadyFrame, Receiver, ReceiverError, ReceiverEvent};
 pub use rtt::RttSummary;
-pub use sender::{PackedBody, Sender, SenderError, SenderEvent, SenderIds, WriteError};
+#[cfg(feature = "nats")]
+pub(crate) use sender::check_block;
+pub use sender::{LostReason, PackedBody, Sender, SenderError, SenderEvent, SenderIds, WriteError};
 pub use stats::{ConsumerStats, DropCounts, PublisherStats, SubscriberStats};
 
 use std::time::Duration;

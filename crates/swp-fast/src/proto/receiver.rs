@@ -268,6 +268,19 @@ impl Receiver {
         self.fail(ReceiverError::Cancelled);
     }
 
+    /// Why the session failed, if it did.
+    pub fn failure(&self) -> Option<&ReceiverError> {
+        match &self.state {
+            State::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether a frame is ready to be read.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Whether the session has ended, well or not.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Ended | State::Failed(_))

@@ -27,6 +27,7 @@ use crate::config::{ConfigError, PublishConfig};
 use crate::time::Time;
 use crate::wire::{Ack, Control, Fin, PeerId, ResetCode, Sealer, Seq, SessionId};
 
+pub(crate) use write::check_block;
 pub use write::{PackedBody, WriteError};
 
 /// Probes whose answers are still told apart. Older ones were answered or replaced by newer ones.
@@ -319,6 +320,30 @@ impl Sender {
         self.state =
             State::Finishing(Fin { end: self.queue.next_seq(), trailer: trailer.slice(..len) });
         self.fin_due = true;
+    }
+
+    /// Whether it is still finding out if the stream is free.
+    pub fn is_claiming(&self) -> bool {
+        matches!(self.state, State::Claiming { .. })
+    }
+
+    /// Whether enough consumers have joined for data to flow.
+    pub fn has_started(&self) -> bool {
+        self.started
+    }
+
+    /// Every frame below this was handed out to be sent.
+    pub fn sent(&self) -> Seq {
+        self.unsent
+    }
+
+    /// How the session ended; `None` while it goes on.
+    pub fn outcome(&self) -> Option<Result<(), SenderError>> {
+        match &self.state {
+            State::Closed => Some(Ok(())),
+            State::Failed(error) => Some(Err(error.clone())),
+            _ => None,
+        }
     }
 
     /// Whether the session has ended, well or not.

@@ -78,6 +78,20 @@ impl OpenFrame {
         &self.buf[MAX_HEADER..]
     }
 
+    /// Takes out the buffer, with [`MAX_HEADER`] bytes of room in front of the body, and the number of
+    /// messages in it, and leaves an empty frame. A frame that is less than a quarter full is copied, so
+    /// that a few bytes do not keep a whole frame's memory until they are acknowledged.
+    pub fn take(&mut self) -> (BytesMut, u32) {
+        let messages = std::mem::take(&mut self.messages);
+        if self.body_len() < self.limit / 4 {
+            let small = BytesMut::from(&self.buf[..]);
+            self.buf.truncate(MAX_HEADER);
+            return (small, messages);
+        }
+        let full = std::mem::replace(self, OpenFrame::new(self.limit));
+        (full.buf, messages)
+    }
+
     /// The buffer, with [`MAX_HEADER`] bytes of room in front of the body.
     pub fn into_buf(self) -> BytesMut {
         self.buf

@@ -108,6 +108,7 @@ impl Receiver {
     pub fn poll_timeout(&self) -> Option<Time> {
         match &self.state {
             State::Connecting { syn_at, .. } => Some(*syn_at),
+            State::Open if self.ack_now => Some(self.last_now),
             State::Open => {
                 let due = [self.ack_at, self.keep_alive_at(), self.gives_up_at()];
                 due.into_iter().flatten().min()
@@ -124,11 +125,11 @@ impl Receiver {
             State::Open if self.gives_up_at().is_some_and(|at| at <= now) => {
                 self.fail(ReceiverError::TimedOut(now.since(self.last_heard)));
             }
-            State::Ending { fin_ack_at, attempts } => {
-                if fin_ack_at <= now && attempts >= FIN_ACK_ATTEMPTS {
-                    self.state = State::Ended;
-                    self.events.push_back(ReceiverEvent::Ended);
-                }
+            State::Ending { fin_ack_at, attempts }
+                if fin_ack_at <= now && attempts >= FIN_ACK_ATTEMPTS =>
+            {
+                self.state = State::Ended;
+                self.events.push_back(ReceiverEvent::Ended);
             }
             _ => {}
         }

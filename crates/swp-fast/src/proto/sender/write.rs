@@ -137,7 +137,7 @@ impl Sender {
 }
 
 /// Bodies must ascend, each behind its own room; data kinds only.
-fn check_block(len: usize, bodies: &[PackedBody]) -> Result<(), WriteError> {
+pub(crate) fn check_block(len: usize, bodies: &[PackedBody]) -> Result<(), WriteError> {
     let mut free = 0;
     for (index, body) in bodies.iter().enumerate() {
         let room = body.range.start.saturating_sub(free);

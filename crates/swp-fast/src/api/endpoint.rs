@@ -1,0 +1,150 @@
+//! Where streams begin: a NATS client, and what must be known of how it was made.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_nats::Client;
+use futures_util::task::AtomicWaker;
+use tokio::sync::{Notify, watch};
+
+use super::publisher::Publisher;
+use super::subscriber::Subscriber;
+use super::{EndpointError, PublishError, SubscribeError};
+use crate::config::{PublishConfig, SubscribeConfig};
+use crate::driver::{
+    Clock, Outbox, Progress, PublishShared, Subjects, SubscribeShared, random_id, run_publisher,
+    run_subscriber,
+};
+use crate::proto::{Receiver, Sender, SenderIds};
+use crate::wire::{PeerId, SessionId};
+
+/// What an endpoint must know of its client.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EndpointConfig {
+    /// The client's `subscription_capacity`, in messages: past it the client drops silently, so no window
+    /// may exceed it. Default 65,536, which is async-nats' own.
+    pub subscription_capacity: u64,
+    /// How long the connection to NATS may be away before sessions give up. Default 60 s.
+    pub outage_timeout: Duration,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        EndpointConfig { subscription_capacity: 1 << 16, outage_timeout: Duration::from_secs(60) }
+    }
+}
+
+/// Publishes and subscribes over one NATS client. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    client: Client,
+    config: EndpointConfig,
+    clock: Clock,
+}
+
+impl Endpoint {
+    /// Takes a connected client, of any tokio runtime.
+    ///
+    /// # Errors
+    /// Where the client is closed.
+    pub async fn new(client: Client, config: EndpointConfig) -> Result<Endpoint, EndpointError> {
+        client.flush().await.map_err(|error| EndpointError::NotConnected(error.to_string()))?;
+        Ok(Endpoint { client, config, clock: Clock::start() })
+    }
+
+    /// Begins a stream, once no other publisher claims it. Consumers may join from then on; nothing is
+    /// sent before `min_consumers` have.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub async fn publish(
+        &self,
+        stream: &str,
+        mut config: PublishConfig,
+    ) -> Result<Publisher, PublishError> {
+        let subjects = Subjects::new(stream)
+            .map_err(|reason| PublishError::InvalidStream { stream: stream.to_owned(), reason })?;
+        config.frame_bytes = config.frame_bytes.min(self.client.server_info().max_payload);
+        let random = |error: getrandom::Error| PublishError::Random(error.to_string());
+        let ids = SenderIds {
+            session: SessionId(random_id().map_err(random)?),
+            epoch: 1,
+            inbox: PeerId(random_id().map_err(random)?),
+        };
+        let outbox = Outbox::new(&config);
+        let max_body_bytes = config.max_body_bytes();
+        let sender = Sender::new(config, ids, self.clock.now())?;
+        let nats = |error: async_nats::SubscribeError| PublishError::Nats(error.to_string());
+        let control = self.client.subscribe(subjects.control.clone()).await.map_err(nats)?;
+        let inbox = self.client.subscribe(subjects.inbox(ids.inbox)).await.map_err(nats)?;
+        let shared = Arc::new(PublishShared {
+            outbox: Mutex::new(outbox),
+            sender: Mutex::new(sender),
+            wake: Notify::new(),
+            room: Notify::new(),
+            request: Mutex::default(),
+            progress: watch::Sender::new(Progress::default()),
+        });
+        let events = run_publisher(
+            self.client.clone(),
+            subjects,
+            self.clock,
+            (control, inbox),
+            Arc::clone(&shared),
+            self.config.outage_timeout,
+        );
+        let publisher = Publisher::new(shared, events, max_body_bytes);
+        publisher.claimed().await?;
+        Ok(publisher)
+    }
+
+    /// Joins a stream; returns once its publisher has let this consumer in.
+    ///
+    /// # Errors
+    /// See [`SubscribeError`].
+    pub async fn subscribe(
+        &self,
+        stream: &str,
+        config: SubscribeConfig,
+    ) -> Result<Subscriber, SubscribeError> {
+        let subjects = Subjects::new(stream).map_err(|reason| SubscribeError::InvalidStream {
+            stream: stream.to_owned(),
+            reason,
+        })?;
+        let random = |error: getrandom::Error| SubscribeError::Random(error.to_string());
+        let id = PeerId(random_id().map_err(random)?);
+        let timeout = config.connect_timeout;
+        let (confirm_end, max_message_bytes) = (config.confirm_end, config.max_message_bytes);
+        let receiver =
+            Receiver::new(config, id, self.config.subscription_capacity, self.clock.now())?;
+        let nats = |error: async_nats::SubscribeError| SubscribeError::Nats(error.to_string());
+        let data = self.client.subscribe(subjects.data.clone()).await.map_err(nats)?;
+        let inbox = self.client.subscribe(subjects.inbox(id)).await.map_err(nats)?;
+        let shared = Arc::new(SubscribeShared {
+            receiver: Mutex::new(receiver),
+            app: AtomicWaker::new(),
+            wake: Notify::new(),
+            wakes_at: AtomicU64::new(0),
+            failure: Mutex::new(None),
+            ended: watch::Sender::new(false),
+        });
+        run_subscriber(
+            self.client.clone(),
+            subjects,
+            self.clock,
+            (data, inbox),
+            Arc::clone(&shared),
+            self.config.outage_timeout,
+        );
+        let mut subscriber = Subscriber::new(shared, self.clock, confirm_end, max_message_bytes);
+        match timeout {
+            None => subscriber.connected().await?,
+            Some(limit) => tokio::time::timeout(limit, subscriber.connected())
+                .await
+                .map_err(|_| SubscribeError::NoPublisher(limit))??,
+        }
+        Ok(subscriber)
+    }
+}

@@ -1,0 +1,255 @@
+//! The sending end of a stream.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+
+use super::{SendError, SessionError, TrySendError};
+use crate::driver::{Progress, PublishShared, Refused, lock};
+use crate::proto::{PackedBody, PublisherStats, SenderEvent, WriteError};
+use crate::wire::Seq;
+
+/// Where in the stream a message went: the number of its frame. Messages of one frame share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(Seq);
+
+/// Sends messages to the stream's consumers, in order and without loss. All methods take `&self`: share
+/// it among threads in an `Arc`. [`Self::try_send`] needs no runtime.
+///
+/// Dropped before [`Self::finish`], it aborts the stream, and the consumers are told.
+pub struct Publisher {
+    shared: Arc<PublishShared>,
+    events: AsyncMutex<mpsc::Receiver<SenderEvent>>,
+    max_body_bytes: usize,
+}
+
+impl Publisher {
+    pub(super) fn new(
+        shared: Arc<PublishShared>,
+        events: mpsc::Receiver<SenderEvent>,
+        max_body_bytes: usize,
+    ) -> Publisher {
+        Publisher { shared, events: AsyncMutex::new(events), max_body_bytes }
+    }
+
+    /// Takes a message, by copying it into the frame that is being filled; it leaves as soon as the link
+    /// is free. Never blocks for longer than another producer's copy.
+    ///
+    /// # Errors
+    /// [`TrySendError::Blocked`] is back-pressure: try again when consumers have caught up.
+    #[inline]
+    pub fn try_send(&self, message: &[u8]) -> Result<Position, TrySendError> {
+        let pushed = lock(&self.shared.outbox).push(message);
+        match pushed {
+            Ok((seq, was_empty)) => Ok(self.queued(seq, was_empty)),
+            Err(Refused::Blocked) => Err(TrySendError::Blocked),
+            Err(Refused::TooLarge) => Err(TrySendError::TooLarge { bytes: message.len() }),
+            Err(Refused::Closed) => Err(TrySendError::Closed(self.why_closed())),
+        }
+    }
+
+    #[inline]
+    fn queued(&self, seq: Seq, was_empty: bool) -> Position {
+        if was_empty {
+            self.shared.wake.notify_one();
+        }
+        Position(seq)
+    }
+
+    /// Takes a message, waiting for room. One that is larger than a frame is not copied before it is cut.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send(&self, message: impl Into<Bytes>) -> Result<Position, SendError> {
+        let message = message.into();
+        let push = || {
+            let mut outbox = lock(&self.shared.outbox);
+            if crate::wire::message_len(message.len()) <= self.max_body_bytes {
+                outbox.push(&message)
+            } else {
+                outbox.push_large(message.len(), || message.clone())
+            }
+        };
+        match self.when_room(push).await {
+            Ok((seq, was_empty)) => Ok(self.queued(seq, was_empty)),
+            Err(Refused::TooLarge) => Err(SendError::TooLarge { bytes: message.len() }),
+            Err(_) => Err(SendError::Closed(self.why_closed())),
+        }
+    }
+
+    /// Sends bodies that were packed before (a block of a capture, say) without copying or hashing them:
+    /// headers are written into the room in front of each body, and the block is dropped when the last of
+    /// its frames is held by every consumer. Returns the position of its last frame.
+    ///
+    /// # Errors
+    /// See [`SendError`]. A block that does not fit this session ([`WriteError`]) is refused whole.
+    pub async fn send_packed<B>(
+        &self,
+        block: B,
+        bodies: Vec<PackedBody>,
+    ) -> Result<Option<Position>, SendError>
+    where
+        B: AsMut<[u8]> + AsRef<[u8]> + Send + 'static,
+    {
+        crate::proto::check_block(block.as_ref().len(), &bodies)?;
+        if let Some(body) = bodies.iter().find(|body| body.range.len() > self.max_body_bytes) {
+            let (bytes, max) = (body.range.len(), self.max_body_bytes);
+            return Err(WriteError::BodyTooLarge { bytes, max }.into());
+        }
+        let bytes = block.as_ref().len();
+        let mut job = Some((block, bodies));
+        let pushed = self.when_room(|| {
+            let mut outbox = lock(&self.shared.outbox);
+            outbox.admit(bytes)?;
+            Ok(job.take().map(|(block, bodies)| outbox.push_block(block, bodies)))
+        });
+        match pushed.await {
+            Ok(Some((Some(seq), was_empty))) => Ok(Some(self.queued(seq, was_empty))),
+            Ok(_) => Ok(None),
+            Err(_) => Err(SendError::Closed(self.why_closed())),
+        }
+    }
+
+    /// Tries until the answer is not "blocked".
+    async fn when_room<T>(
+        &self,
+        mut attempt: impl FnMut() -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        loop {
+            let room = self.shared.room.notified();
+            tokio::pin!(room);
+            // Listen before looking, or room made in between would be missed.
+            room.as_mut().enable();
+            match attempt() {
+                Err(Refused::Blocked) => room.await,
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Waits until everything taken so far has gone to the socket. Waits for credit, if need be.
+    ///
+    /// # Errors
+    /// Where the session ends first.
+    pub async fn flush(&self) -> Result<(), SessionError> {
+        let end = lock(&self.shared.outbox).end();
+        self.until(|progress| progress.flushed >= end).await
+    }
+
+    /// Waits until every consumer holds the message that went to `position`, and all before it.
+    ///
+    /// # Errors
+    /// Where the session ends first.
+    pub async fn acked(&self, position: Position) -> Result<(), SessionError> {
+        self.until(|progress| progress.acked > position.0).await
+    }
+
+    /// Waits until `min_consumers` have joined.
+    ///
+    /// # Errors
+    /// Where the session ends first.
+    pub async fn ready(&self) -> Result<(), SessionError> {
+        self.until(|progress| progress.started).await
+    }
+
+    pub(super) async fn claimed(&self) -> Result<(), SessionError> {
+        self.until(|progress| progress.claimed).await
+    }
+
+    /// Ends the stream after everything taken so far; returns when every consumer has consumed it all.
+    ///
+    /// # Errors
+    /// Where a consumer, or NATS, is lost first: then not everything was delivered.
+    pub async fn finish(&self) -> Result<(), SessionError> {
+        self.finish_with(Bytes::new()).await
+    }
+
+    /// Like [`Self::finish`], with a last word of up to 1,024 bytes that consumers find beside the end.
+    ///
+    /// # Errors
+    /// See [`Self::finish`].
+    pub async fn finish_with(&self, trailer: Bytes) -> Result<(), SessionError> {
+        lock(&self.shared.outbox).close();
+        lock(&self.shared.request).finish = Some(trailer);
+        self.shared.wake.notify_one();
+        self.over().await
+    }
+
+    /// Ends the stream at once; consumers are told `reason`. Returns when that has gone out.
+    pub async fn abort(&self, reason: &str) {
+        self.request_abort(reason);
+        // It has ended, well or not: both are what was asked for.
+        let _ = self.over().await;
+    }
+
+    fn request_abort(&self, reason: &str) {
+        lock(&self.shared.outbox).close();
+        lock(&self.shared.request).abort = Some(reason.to_owned());
+        self.shared.wake.notify_one();
+    }
+
+    /// Waits until the session is over, without ending it: `Ok` once all consumers are through.
+    ///
+    /// # Errors
+    /// Why it ended before its time.
+    pub async fn over(&self) -> Result<(), SessionError> {
+        self.until(|_| false).await.or_else(|error| match error {
+            SessionError::Finished => Ok(()),
+            error => Err(error),
+        })
+    }
+
+    async fn until(&self, reached: impl Fn(&Progress) -> bool) -> Result<(), SessionError> {
+        let mut progress = self.shared.progress.subscribe();
+        let seen = progress.wait_for(|now| reached(now) || now.over.is_some()).await;
+        match seen {
+            Ok(now) if reached(&now) => Ok(()),
+            Ok(now) => Err(closed_reason(&now)),
+            // The sending side lives in `shared`, as long as this handle.
+            Err(_) => Err(SessionError::Finished),
+        }
+    }
+
+    /// The next thing that happened: consumers that joined, were refused, lost, or are through. `None`
+    /// once the session is over and all was told. At most 1,024 wait to be asked for.
+    pub async fn next_event(&self) -> Option<SenderEvent> {
+        self.events.lock().await.recv().await
+    }
+
+    /// The counters as they stand.
+    pub fn stats(&self) -> PublisherStats {
+        lock(&self.shared.sender).stats()
+    }
+
+    /// The largest body that a frame of this session takes, in bytes.
+    pub fn max_body_bytes(&self) -> usize {
+        self.max_body_bytes
+    }
+
+    fn why_closed(&self) -> SessionError {
+        closed_reason(&self.shared.progress.borrow())
+    }
+}
+
+fn closed_reason(progress: &Progress) -> SessionError {
+    match &progress.over {
+        Some(Err(error)) => error.clone(),
+        _ => SessionError::Finished,
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        if self.shared.progress.borrow().over.is_none() {
+            self.request_abort("the publisher was dropped before it finished");
+        }
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

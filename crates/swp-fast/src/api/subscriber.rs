@@ -1,0 +1,236 @@
+//! The receiving end of a stream.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use super::ReceiveError;
+use crate::config::ConfirmEnd;
+use crate::driver::{Clock, SubscribeShared, lock};
+use crate::proto::{Assembler, ReadyFrame, Receiver, SubscriberStats};
+use crate::wire::{Fragment, Kind, Messages};
+
+/// Receives a stream's messages: as a [`Stream`] of messages, in batches, or frame by frame.
+///
+/// A message is a slice of the frame that it came in, and the frame of the client's read buffer: copy
+/// what is to be kept for long. Dropped before the end, it leaves the stream, and the publisher is told.
+pub struct Subscriber {
+    shared: Arc<SubscribeShared>,
+    clock: Clock,
+    confirm_end: ConfirmEnd,
+    current: Messages,
+    assembler: Assembler,
+    failed: bool,
+}
+
+impl Subscriber {
+    pub(super) fn new(
+        shared: Arc<SubscribeShared>,
+        clock: Clock,
+        confirm_end: ConfirmEnd,
+        max_message_bytes: u64,
+    ) -> Subscriber {
+        Subscriber {
+            shared,
+            clock,
+            confirm_end,
+            current: Messages::new(Bytes::new()),
+            assembler: Assembler::new(max_message_bytes),
+            failed: false,
+        }
+    }
+
+    pub(super) async fn connected(&mut self) -> Result<(), ReceiveError> {
+        poll_fn(|cx| {
+            self.shared.app.register(cx.waker());
+            let receiver = lock(&self.shared.receiver);
+            match self.failure(&receiver) {
+                Some(error) => Poll::Ready(Err(error)),
+                None if receiver.is_connected() => Poll::Ready(Ok(())),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// The next frame, whole, for applications that store or forward frames as they are. Not to be mixed
+    /// with the other ways to receive within one frame or fragmented message. `None` is the end.
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub async fn recv_frame(&mut self) -> Result<Option<ReadyFrame>, ReceiveError> {
+        poll_fn(|cx| self.poll_frame(cx)).await.transpose()
+    }
+
+    /// Waits for messages and appends them to `into`: all of the next frame, without waiting for more.
+    /// Returns how many; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub async fn recv_batch(&mut self, into: &mut Vec<Bytes>) -> Result<usize, ReceiveError> {
+        let before = into.len();
+        match poll_fn(|cx| self.poll_message(cx)).await {
+            None => return Ok(0),
+            Some(first) => into.push(first?),
+        }
+        // Frames were checked when they arrived: every message in one decodes.
+        into.extend(self.current.by_ref().flatten());
+        Ok(into.len() - before)
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReceiveError>>> {
+        loop {
+            if let Some(Ok(message)) = self.current.next() {
+                return Poll::Ready(Some(Ok(message)));
+            }
+            let frame = match std::task::ready!(self.poll_frame(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(frame)) => frame,
+            };
+            if frame.kind == Kind::Data {
+                self.current = Messages::new(frame.body);
+                continue;
+            }
+            // It decoded when it arrived.
+            let Ok(fragment) = Fragment::decode(&frame.body) else { continue };
+            match self.assembler.push(&fragment) {
+                Ok(None) => {}
+                Ok(Some(message)) => return Poll::Ready(Some(Ok(message))),
+                Err(error) => {
+                    self.cancel_with("fragments did not make up a message");
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+            }
+        }
+    }
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<ReadyFrame, ReceiveError>>> {
+        if self.failed {
+            return Poll::Ready(None);
+        }
+        self.shared.app.register(cx.waker());
+        let mut receiver = lock(&self.shared.receiver);
+        let now = self.clock.now();
+        if let Some(frame) = receiver.read(now) {
+            self.wake_task_for(&receiver);
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        if receiver.at_end() {
+            if self.confirm_end == ConfirmEnd::WhenRead {
+                receiver.close(now);
+                self.shared.wake.notify_one();
+            }
+            return Poll::Ready(None);
+        }
+        if let Some(error) = self.failure(&receiver) {
+            drop(receiver);
+            self.failed = true;
+            return Poll::Ready(Some(Err(error)));
+        }
+        Poll::Pending
+    }
+
+    /// Reading may have made a report due sooner than the task means to wake.
+    fn wake_task_for(&self, receiver: &Receiver) {
+        let wakes_at = self.shared.wakes_at.load(Ordering::Acquire);
+        if receiver.poll_timeout().is_some_and(|at| at.as_nanos() < wakes_at) {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    fn failure(&self, receiver: &Receiver) -> Option<ReceiveError> {
+        if let Some(error) = receiver.failure() {
+            return Some(error.clone().into());
+        }
+        lock(&self.shared.failure).clone().map(ReceiveError::from)
+    }
+
+    /// The publisher's last word, once the end of the stream is known.
+    pub fn trailer(&self) -> Option<Bytes> {
+        lock(&self.shared.receiver).trailer().cloned()
+    }
+
+    /// Tells the publisher that everything was consumed, and waits until it knows. To be called after the
+    /// end was received; needed with [`ConfirmEnd::Explicitly`], harmless otherwise.
+    ///
+    /// # Errors
+    /// Where the session failed, or its end was not reached.
+    pub async fn close(self) -> Result<(), ReceiveError> {
+        let mut ended = self.shared.ended.subscribe();
+        {
+            let mut receiver = lock(&self.shared.receiver);
+            if let Some(error) = self.failure(&receiver) {
+                return Err(error);
+            }
+            if !receiver.at_end() {
+                receiver.cancel("closed before the end");
+                self.shared.wake.notify_one();
+                return Err(crate::proto::ReceiverError::Cancelled.into());
+            }
+            receiver.close(self.clock.now());
+        }
+        self.shared.wake.notify_one();
+        // The sending side lives in `shared`, as long as this handle.
+        let _ = ended.wait_for(|ended| *ended).await;
+        Ok(())
+    }
+
+    /// Leaves the stream before its end; the publisher is told `reason`. Returns when that has gone out.
+    pub async fn cancel(self, reason: &str) {
+        let mut ended = self.shared.ended.subscribe();
+        self.cancel_with(reason);
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    fn cancel_with(&self, reason: &str) {
+        lock(&self.shared.receiver).cancel(reason);
+        self.shared.wake.notify_one();
+    }
+
+    /// The counters as they stand.
+    pub fn stats(&self) -> SubscriberStats {
+        lock(&self.shared.receiver).stats()
+    }
+}
+
+impl Stream for Subscriber {
+    type Item = Result<Bytes, ReceiveError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_message(cx)
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let mut receiver = lock(&self.shared.receiver);
+        if receiver.at_end() {
+            // With an explicit end wanted and not given, silence is the answer that was asked for.
+            if self.confirm_end == ConfirmEnd::WhenRead {
+                receiver.close(self.clock.now());
+            } else {
+                receiver.cancel("dropped without confirming the end");
+            }
+        } else {
+            receiver.cancel("the subscriber was dropped before the end");
+        }
+        drop(receiver);
+        self.shared.wake.notify_one();
+    }
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

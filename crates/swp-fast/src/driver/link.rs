@@ -1,0 +1,73 @@
+//! The connection as the drivers see it: whether it is there, and a flush that can be waited for.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_nats::Client;
+use async_nats::connection::State;
+
+use super::subjects::Subjects;
+use crate::proto::Transmit;
+use crate::time::Time;
+
+/// A flush under way; resolves when what was published has gone to the socket.
+pub(super) type Flush = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What has changed about the connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum LinkChange {
+    /// It is there, as before.
+    Up,
+    /// It is away; the client is trying to get it back.
+    Down,
+    /// It was away and is there again.
+    Back,
+    /// It was away for longer than the bound.
+    Lost,
+}
+
+pub(super) struct Link {
+    pub(super) client: Client,
+    pub(super) subjects: Subjects,
+    connects: u64,
+    down_since: Option<Time>,
+    outage_timeout: Duration,
+}
+
+impl Link {
+    pub(super) fn new(client: Client, subjects: Subjects, outage_timeout: Duration) -> Link {
+        let connects = client.statistics().connects.load(Ordering::Relaxed);
+        Link { client, subjects, connects, down_since: None, outage_timeout }
+    }
+
+    /// Looks at the connection; cheap.
+    pub(super) fn check(&mut self, now: Time) -> LinkChange {
+        if self.client.connection_state() != State::Connected {
+            let since = *self.down_since.get_or_insert(now);
+            let lost = now.since(since) > self.outage_timeout;
+            return if lost { LinkChange::Lost } else { LinkChange::Down };
+        }
+        let connects = self.client.statistics().connects.load(Ordering::Relaxed);
+        let back = self.down_since.take().is_some() || connects != self.connects;
+        self.connects = connects;
+        if back { LinkChange::Back } else { LinkChange::Up }
+    }
+
+    /// Hands frames to the client.
+    pub(super) async fn publish(&self, transmits: &mut Vec<Transmit>) -> Result<(), String> {
+        for transmit in transmits.drain(..) {
+            let subject = self.subjects.of(transmit.to);
+            let published = self.client.publish(subject, transmit.frame).await;
+            published.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush(&self) -> Flush {
+        let client = self.client.clone();
+        // It fails only when the client is closed, which the next publish reports.
+        Box::pin(async move { drop(client.flush().await) })
+    }
+}

@@ -1,0 +1,34 @@
+//! Runs the protocol over async-nats: one task per publisher, one per subscriber.
+//!
+//! ```text
+//!   producers (any thread)         task                     async-nats         broker
+//!   try_send --> outbox ---------> Sender --publish*--> channel --> socket --> swp.data.<stream>
+//!                (open frame)        ^       flush <------- written              swp.peer.<stream>.<id>
+//!                                    +-- acks <------------------------------ swp.ctl.<stream>
+//! ```
+//!
+//! The client's flush is the batch clock: while one is under way, messages gather in the open frame; when
+//! it returns, whatever has gathered leaves. An idle link sends a lone message at once.
+
+mod clock;
+mod events;
+mod link;
+mod outbox;
+mod publish;
+mod subjects;
+mod subscribe;
+
+pub(crate) use clock::{Clock, random_id};
+pub use events::ClientEvents;
+pub(crate) use outbox::{Outbox, Refused};
+pub(crate) use publish::{Progress, PublishShared, run_publisher};
+pub(crate) use subjects::Subjects;
+pub(crate) use subscribe::{SubscribeShared, run_subscriber};
+
+use std::sync::{Mutex, MutexGuard};
+
+/// Locks, also after a panic elsewhere: what these locks guard is consistent between statements, and a
+/// panic of the application's must not become one of the driver's.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,184 @@
+//! Where producers on any thread leave their messages, and the driver takes frames from.
+//!
+//! Small messages are packed into the open frame as they come. The number that a frame will have is known
+//! when it is queued, so a producer can be told where its message will be.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::proto::{PackedBody, Sender, WriteError};
+use crate::wire::{Kind, MAX_HEADER, OpenFrame, Seq, encode_fragment, message_len};
+
+/// Writes a block of packed bodies; a closure, so that blocks of any type can wait in one queue.
+type WriteBlock = Box<dyn FnOnce(&mut Sender) -> Result<(), WriteError> + Send>;
+
+enum Pending {
+    Frame { buf: BytesMut, messages: u32 },
+    Large { message: Bytes, at: usize },
+    Block { write: WriteBlock, bytes: usize },
+}
+
+/// Why a message was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The queue is full.
+    Blocked,
+    /// The message is longer than `max_message_bytes`.
+    TooLarge,
+    /// The session is over or finishing.
+    Closed,
+}
+
+/// Holds at most `queue_bytes`, and beyond it one message or block where the queue was empty.
+pub(crate) struct Outbox {
+    open: OpenFrame,
+    queue: VecDeque<Pending>,
+    queued_bytes: usize,
+    /// The number that the open frame will have.
+    next: Seq,
+    closed: bool,
+    body_limit: usize,
+    piece_limit: usize,
+    queue_limit: usize,
+    message_limit: u64,
+}
+
+impl Outbox {
+    pub(crate) fn new(config: &crate::config::PublishConfig) -> Outbox {
+        let body_limit = config.max_body_bytes();
+        Outbox {
+            open: OpenFrame::new(body_limit),
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            next: Seq::ZERO,
+            closed: false,
+            body_limit,
+            piece_limit: config.max_piece_bytes(),
+            queue_limit: config.queue_bytes,
+            message_limit: config.max_message_bytes,
+        }
+    }
+
+    /// Takes a message by copying it into the open frame. Returns the number of its frame, and whether the
+    /// outbox was empty before, so that the driver has to be woken.
+    #[inline]
+    pub(crate) fn push(&mut self, message: &[u8]) -> Result<(Seq, bool), Refused> {
+        let len = message_len(message.len());
+        if len > self.body_limit {
+            return self.push_large(message.len(), || Bytes::copy_from_slice(message));
+        }
+        if self.closed {
+            return Err(Refused::Closed);
+        }
+        let was_empty = self.is_empty();
+        if !was_empty && self.queued_bytes + self.open.body_len() + len > self.queue_limit {
+            return Err(Refused::Blocked);
+        }
+        if !self.open.push(message) {
+            self.seal_open();
+            self.open.push(message);
+        }
+        Ok((self.next, was_empty))
+    }
+
+    /// Takes a message that is larger than a frame without copying it; it is cut up when its turn comes.
+    pub(crate) fn push_large(
+        &mut self,
+        len: usize,
+        message: impl FnOnce() -> Bytes,
+    ) -> Result<(Seq, bool), Refused> {
+        if len as u64 > self.message_limit {
+            return Err(Refused::TooLarge);
+        }
+        self.admit(len)?;
+        let was_empty = self.is_empty();
+        self.seal_open();
+        let fragments = len.div_ceil(self.piece_limit) as u64;
+        self.queue.push_back(Pending::Large { message: message(), at: 0 });
+        self.queued_bytes += len;
+        let last = self.next.advance(fragments - 1);
+        self.next = last.next();
+        Ok((last, was_empty))
+    }
+
+    /// Takes a block of bodies that need no packing.
+    pub(crate) fn push_block<B>(&mut self, block: B, bodies: Vec<PackedBody>) -> (Option<Seq>, bool)
+    where
+        B: AsMut<[u8]> + AsRef<[u8]> + Send + 'static,
+    {
+        let was_empty = self.is_empty();
+        self.seal_open();
+        let bytes = block.as_ref().len();
+        let frames = bodies.len() as u64;
+        let write: WriteBlock = Box::new(move |sender| sender.write_block(block, &bodies));
+        self.queue.push_back(Pending::Block { write, bytes });
+        self.queued_bytes += bytes;
+        self.next = self.next.advance(frames);
+        (Seq::new(self.next.get().wrapping_sub(1)), was_empty)
+    }
+
+    /// Whether `bytes` more may be queued: beyond the bound only where nothing else waits.
+    pub(crate) fn admit(&self, bytes: usize) -> Result<(), Refused> {
+        if self.closed {
+            return Err(Refused::Closed);
+        }
+        let queued = self.queued_bytes + self.open.body_len();
+        if queued > 0 && queued + bytes > self.queue_limit { Err(Refused::Blocked) } else { Ok(()) }
+    }
+
+    fn seal_open(&mut self) {
+        if !self.open.is_empty() {
+            self.queued_bytes += self.open.body_len();
+            let (buf, messages) = self.open.take();
+            self.queue.push_back(Pending::Frame { buf, messages });
+            self.next = self.next.next();
+        }
+    }
+
+    /// Writes the next frame, or block of frames, to `sender`; `false` where there is none.
+    pub(crate) fn write_next(&mut self, sender: &mut Sender) -> Result<bool, WriteError> {
+        if self.queue.is_empty() {
+            self.seal_open();
+        }
+        match self.queue.pop_front() {
+            None => return Ok(false),
+            Some(Pending::Frame { buf, messages }) => {
+                self.queued_bytes -= buf.len() - MAX_HEADER;
+                sender.write(Kind::Data, buf, messages)?;
+            }
+            Some(Pending::Block { write, bytes }) => {
+                self.queued_bytes -= bytes;
+                write(sender)?;
+            }
+            Some(Pending::Large { message, at }) => {
+                let end = message.len().min(at + self.piece_limit);
+                let last = end == message.len();
+                let buf = encode_fragment(message.len() as u64, at as u64, &message[at..end]);
+                self.queued_bytes -= end - at;
+                if !last {
+                    self.queue.push_front(Pending::Large { message, at: end });
+                }
+                sender.write(Kind::Fragment, buf, u32::from(last))?;
+            }
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.open.is_empty()
+    }
+
+    /// The number behind the last frame queued, the open one counted in.
+    pub(crate) fn end(&self) -> Seq {
+        if self.open.is_empty() { self.next } else { self.next.next() }
+    }
+
+    /// Takes nothing more.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+}
+
+#[cfg(test)]
+mod tests;

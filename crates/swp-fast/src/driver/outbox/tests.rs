@@ -1,0 +1,48 @@
+use super::*;
+use crate::config::PublishConfig;
+
+fn outbox(queue_bytes: usize) -> Outbox {
+    Outbox::new(&PublishConfig { queue_bytes, ..PublishConfig::default() })
+}
+
+#[test]
+fn messages_share_a_frame_until_it_is_full() {
+    let mut outbox = outbox(1 << 20);
+    let message = [7; 1000];
+    let frames: Vec<u64> =
+        (0..40).map(|_| outbox.push(&message).expect("there is room").0.get()).collect();
+    // 16 messages of 1,003 bytes fit a body of 16,320.
+    assert_eq!(frames[..16], [0; 16]);
+    assert_eq!(frames[16..32], [1; 16]);
+    assert_eq!(outbox.end(), Seq::new(3).expect("in range"));
+}
+
+#[test]
+fn a_full_queue_refuses_and_keeps_what_it_has() {
+    let mut outbox = outbox(16 << 10);
+    let mut taken = 0;
+    while outbox.push(&[1; 100]).is_ok() {
+        taken += 1;
+    }
+    assert_eq!(taken, (16 << 10) / 102);
+    assert_eq!(outbox.push(&[1; 100]), Err(Refused::Blocked));
+    assert_eq!(outbox.push_large(100_000, || unreachable!()), Err(Refused::Blocked));
+}
+
+#[test]
+fn a_large_message_is_taken_alone_and_numbered_by_its_last_fragment() {
+    let mut outbox = outbox(16 << 10);
+    let (last, was_empty) =
+        outbox.push_large(100_000, || Bytes::from(vec![0; 100_000])).expect("the queue is empty");
+    assert!(was_empty);
+    assert_eq!(last.get(), 100_000_u64.div_ceil(16_384 - 64 - 23) - 1);
+    assert_eq!(outbox.push(b"x"), Err(Refused::Blocked));
+}
+
+#[test]
+fn nothing_is_taken_after_the_end_and_nothing_above_the_bound() {
+    let mut outbox = outbox(1 << 20);
+    assert_eq!(outbox.push_large(65 << 20, || unreachable!()), Err(Refused::TooLarge));
+    outbox.close();
+    assert_eq!(outbox.push(b"x"), Err(Refused::Closed));
+}

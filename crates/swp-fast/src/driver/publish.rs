@@ -1,0 +1,232 @@
+//! The publisher's task.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_nats::Subscriber as Subscription;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::link::{Flush, Link, LinkChange};
+use super::{Clock, Outbox, Subjects, lock};
+use crate::api::SessionError;
+use crate::proto::{Sender, SenderEvent, Transmit};
+use crate::wire::Seq;
+
+/// Frames taken from the outbox for one flush: 1 MiB of full frames keeps the socket busy while the next
+/// batch gathers, and a report that arrives meanwhile does not wait long.
+const FRAMES_PER_FLUSH: usize = 64;
+
+/// Events that wait for the application; an application that does not ask misses the newest, and the
+/// counters still have them.
+const MAX_EVENTS: usize = 1024;
+
+/// What the application waits for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress {
+    /// The stream is ours.
+    pub(crate) claimed: bool,
+    /// Enough consumers have joined.
+    pub(crate) started: bool,
+    /// Every frame below this has gone to the socket.
+    pub(crate) flushed: Seq,
+    /// Every frame below this is held by every consumer.
+    pub(crate) acked: Seq,
+    /// How the session ended.
+    pub(crate) over: Option<Result<(), SessionError>>,
+}
+
+/// What the publisher's handle and its task share. Producers touch the outbox alone.
+pub(crate) struct PublishShared {
+    pub(crate) outbox: Mutex<Outbox>,
+    pub(crate) sender: Mutex<Sender>,
+    /// The outbox is no longer empty, or a request waits.
+    pub(crate) wake: Notify,
+    /// The outbox has room again.
+    pub(crate) room: Notify,
+    pub(crate) request: Mutex<Request>,
+    pub(crate) progress: watch::Sender<Progress>,
+}
+
+/// What the application wants besides sending.
+#[derive(Debug, Default)]
+pub(crate) struct Request {
+    pub(crate) finish: Option<Bytes>,
+    pub(crate) abort: Option<String>,
+}
+
+pub(crate) struct PublishTask {
+    link: Link,
+    clock: Clock,
+    control: Subscription,
+    inbox: Subscription,
+    shared: Arc<PublishShared>,
+    events: mpsc::Sender<SenderEvent>,
+    flush: Option<(Flush, Seq)>,
+    transmits: Vec<Transmit>,
+}
+
+/// Starts the task; events come out of the receiver.
+pub(crate) fn run_publisher(
+    client: async_nats::Client,
+    subjects: Subjects,
+    clock: Clock,
+    (control, inbox): (Subscription, Subscription),
+    shared: Arc<PublishShared>,
+    outage_timeout: Duration,
+) -> mpsc::Receiver<SenderEvent> {
+    let (events, receiver) = mpsc::channel(MAX_EVENTS);
+    let link = Link::new(client, subjects, outage_timeout);
+    let transmits = Vec::new();
+    let task = PublishTask { link, clock, control, inbox, shared, events, flush: None, transmits };
+    tokio::spawn(task.run());
+    receiver
+}
+
+impl PublishTask {
+    async fn run(mut self) {
+        loop {
+            match self.step().await {
+                Ok(true) => self.wait().await,
+                Ok(false) => break,
+                Err(error) => return self.end(Err(error)),
+            }
+        }
+        // The last frames (CLOSED, RESET) are on their way before anybody hears of the end.
+        self.link.flush().await;
+        let outcome = lock(&self.shared.sender).outcome();
+        self.end(outcome.unwrap_or(Ok(())).map_err(SessionError::Protocol));
+    }
+
+    /// Does all that can be done now; `false` once the session is over.
+    async fn step(&mut self) -> Result<bool, SessionError> {
+        let now = self.clock.now();
+        let link = self.link.check(now);
+        let shared = Arc::clone(&self.shared);
+        let over = {
+            let mut sender = lock(&shared.sender);
+            match link {
+                LinkChange::Up => {}
+                LinkChange::Down => sender.note_outage(now),
+                LinkChange::Back => sender.handle_reconnect(now),
+                LinkChange::Lost => return Err(SessionError::Disconnected),
+            }
+            if sender.poll_timeout().is_some_and(|at| at <= now) {
+                sender.handle_timeout(now);
+            }
+            self.take_requests(&mut sender);
+            if self.flush.is_none() && link != LinkChange::Down {
+                self.take_writes(&mut sender, now);
+            }
+            if link != LinkChange::Down {
+                while let Some(transmit) = sender.poll_transmit(now) {
+                    self.transmits.push(transmit);
+                }
+            }
+            while let Some(event) = sender.poll_event() {
+                tracing::debug!(stream = self.link.subjects.stream(), ?event, "publisher");
+                // A full queue means that nobody reads it.
+                let _ = self.events.try_send(event);
+            }
+            self.report(&sender);
+            sender.is_over()
+        };
+        if !self.transmits.is_empty() {
+            let sent = lock(&self.shared.sender).sent();
+            self.link.publish(&mut self.transmits).await.map_err(SessionError::Nats)?;
+            if self.flush.is_none() {
+                self.flush = Some((self.link.flush(), sent));
+            }
+        }
+        Ok(!over)
+    }
+
+    fn take_requests(&self, sender: &mut Sender) {
+        let mut request = lock(&self.shared.request);
+        if let Some(reason) = request.abort.take() {
+            sender.abort(&reason);
+        }
+        let drained = lock(&self.shared.outbox).is_empty();
+        if drained && let Some(trailer) = request.finish.take() {
+            sender.finish(trailer);
+        }
+    }
+
+    /// One batch: what has gathered since the last flush.
+    fn take_writes(&mut self, sender: &mut Sender, now: crate::time::Time) {
+        let mut taken = 0;
+        while taken < FRAMES_PER_FLUSH && sender.can_write() {
+            match lock(&self.shared.outbox).write_next(sender) {
+                Ok(true) => taken += 1,
+                Ok(false) => break,
+                Err(error) => {
+                    // Sizes were checked when the message was taken; the session being over was not.
+                    tracing::debug!(%error, "a write was refused");
+                    break;
+                }
+            }
+            while let Some(transmit) = sender.poll_transmit(now) {
+                self.transmits.push(transmit);
+            }
+        }
+        let waiting = !lock(&self.shared.outbox).is_empty();
+        sender.note_backlog(waiting && !sender.can_write());
+        if taken > 0 {
+            self.shared.room.notify_waiters();
+        }
+    }
+
+    fn report(&self, sender: &Sender) {
+        let refused = matches!(sender.outcome(), Some(Err(_)));
+        let (claimed, started) = (!sender.is_claiming() && !refused, sender.has_started());
+        let acked = sender.acked();
+        self.shared.progress.send_if_modified(|progress| {
+            let before = (progress.claimed, progress.started, progress.acked);
+            (progress.claimed, progress.started, progress.acked) = (claimed, started, acked);
+            before != (claimed, started, acked)
+        });
+    }
+
+    /// Sleeps until there is something to do, and takes what has arrived.
+    async fn wait(&mut self) {
+        let deadline = lock(&self.shared.sender).poll_timeout();
+        let deadline = deadline.unwrap_or_else(|| self.clock.now());
+        let shared = Arc::clone(&self.shared);
+        let arrived = tokio::select! {
+            biased;
+            message = self.control.next() => message,
+            message = self.inbox.next() => message,
+            () = flushed(&mut self.flush) => {
+                if let Some((_, sent)) = self.flush.take() {
+                    shared.progress.send_modify(|progress| progress.flushed = sent);
+                }
+                None
+            }
+            () = shared.wake.notified() => None,
+            () = tokio::time::sleep_until(self.clock.instant(deadline)) => None,
+        };
+        let Some(message) = arrived else { return };
+        let now = self.clock.now();
+        let mut sender = lock(&shared.sender);
+        sender.handle_frame(now, &message.payload);
+        // More may have arrived; taking it now saves a turn of the loop each.
+        while let Some(Some(message)) = futures_util::FutureExt::now_or_never(self.control.next()) {
+            sender.handle_frame(now, &message.payload);
+        }
+    }
+
+    fn end(&self, outcome: Result<(), SessionError>) {
+        lock(&self.shared.outbox).close();
+        self.shared.progress.send_modify(|progress| progress.over = Some(outcome));
+        self.shared.room.notify_waiters();
+    }
+}
+
+/// Waits for the flush under way; for ever where there is none.
+async fn flushed(flush: &mut Option<(Flush, Seq)>) {
+    match flush {
+        Some((flush, _)) => flush.await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,67 @@
+//! The NATS subjects of a stream.
+
+use async_nats::Subject;
+
+use crate::proto::Dest;
+use crate::wire::PeerId;
+
+/// Longer names would come close to the broker's bound on a line (4 KiB) with what is put around them.
+const MAX_STREAM_BYTES: usize = 255;
+
+/// Where a stream's frames go. A user with permission for `swp.*.<stream>` and `swp.peer.<stream>.*`
+/// can use the stream, and nothing else.
+#[derive(Debug, Clone)]
+pub(crate) struct Subjects {
+    /// `swp.data.<stream>`: to every consumer.
+    pub(crate) data: Subject,
+    /// `swp.ctl.<stream>`: to the publisher.
+    pub(crate) control: Subject,
+    stream: String,
+}
+
+impl Subjects {
+    /// # Errors
+    /// Says what is wrong with the name.
+    pub(crate) fn new(stream: &str) -> Result<Subjects, &'static str> {
+        if stream.is_empty() {
+            return Err("it is empty");
+        }
+        if stream.len() > MAX_STREAM_BYTES {
+            return Err("it is longer than 255 bytes");
+        }
+        if stream.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err("it contains white space");
+        }
+        if stream.contains(['*', '>']) {
+            return Err("it contains a wildcard (* or >)");
+        }
+        if stream.split('.').any(str::is_empty) {
+            return Err("it has an empty part (a dot at an end, or two in a row)");
+        }
+        Ok(Subjects {
+            data: Subject::from(format!("swp.data.{stream}")),
+            control: Subject::from(format!("swp.ctl.{stream}")),
+            stream: stream.to_owned(),
+        })
+    }
+
+    /// `swp.peer.<stream>.<id>`: to one consumer.
+    pub(crate) fn inbox(&self, peer: PeerId) -> Subject {
+        Subject::from(format!("swp.peer.{}.{peer}", self.stream))
+    }
+
+    pub(crate) fn of(&self, dest: Dest) -> Subject {
+        match dest {
+            Dest::Group => self.data.clone(),
+            Dest::Publisher => self.control.clone(),
+            Dest::Peer(peer) => self.inbox(peer),
+        }
+    }
+
+    pub(crate) fn stream(&self) -> &str {
+        &self.stream
+    }
+}
+
+#[cfg(test)]
+mod tests;

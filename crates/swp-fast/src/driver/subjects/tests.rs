@@ -1,0 +1,20 @@
+use super::*;
+
+#[test]
+fn names_that_nats_would_misread_are_refused() {
+    for bad in
+        ["", ".", "a.", ".a", "a..b", "a b", "a\tb", "a\n", "*", "a.>", "x*", &"n".repeat(256)]
+    {
+        assert!(Subjects::new(bad).is_err(), "{bad:?} was accepted");
+    }
+}
+
+#[test]
+fn inboxes_of_one_stream_are_no_subjects_of_another() {
+    let outer = Subjects::new("a").expect("a valid name");
+    let inner = Subjects::new("a.b").expect("a valid name");
+    let id = PeerId(7);
+    assert_eq!(outer.inbox(id).as_str(), "swp.peer.a.0000000000000007");
+    assert_ne!(outer.data, inner.data);
+    assert_ne!(outer.inbox(id), inner.inbox(id));
+}

@@ -1,0 +1,152 @@
+//! The subscriber's task. Frames are received, checked and reported here whatever the application does.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_nats::Subscriber as Subscription;
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::Notify;
+
+use super::link::{Link, LinkChange};
+use super::{Clock, Subjects, lock};
+use crate::api::SubscribeFailure;
+use crate::proto::{Receiver, ReceiverEvent, Transmit};
+use crate::time::Time;
+
+/// Frames taken in one turn before a report goes out: an eighth of the default window, so that the
+/// publisher is never kept waiting by a long queue.
+const FRAMES_PER_TURN: usize = 32;
+
+/// A frame smaller than this is copied out of the client's read buffer (64 KiB), which it would else keep
+/// alive until it is consumed; copying costs less than 100 ns.
+const COPY_BYTES: usize = 2048;
+
+/// What the subscriber's handle and its task share.
+pub(crate) struct SubscribeShared {
+    pub(crate) receiver: Mutex<Receiver>,
+    /// The application waits for a frame, or for the end.
+    pub(crate) app: AtomicWaker,
+    /// The application has read, closed or cancelled.
+    pub(crate) wake: Notify,
+    /// When the task means to wake by itself, in the protocol's time.
+    pub(crate) wakes_at: AtomicU64,
+    /// Set when the task has ended for a reason that the protocol does not know.
+    pub(crate) failure: Mutex<Option<SubscribeFailure>>,
+    /// The task has ended.
+    pub(crate) ended: tokio::sync::watch::Sender<bool>,
+}
+
+struct SubscribeTask {
+    link: Link,
+    clock: Clock,
+    data: Subscription,
+    inbox: Subscription,
+    shared: Arc<SubscribeShared>,
+    transmits: Vec<Transmit>,
+}
+
+pub(crate) fn run_subscriber(
+    client: async_nats::Client,
+    subjects: Subjects,
+    clock: Clock,
+    (data, inbox): (Subscription, Subscription),
+    shared: Arc<SubscribeShared>,
+    outage_timeout: Duration,
+) {
+    let link = Link::new(client, subjects, outage_timeout);
+    let task = SubscribeTask { link, clock, data, inbox, shared, transmits: Vec::new() };
+    tokio::spawn(task.run());
+}
+
+impl SubscribeTask {
+    async fn run(mut self) {
+        loop {
+            match self.step().await {
+                Ok(true) => self.wait().await,
+                Ok(false) => {
+                    self.link.flush().await;
+                    break;
+                }
+                Err(failure) => {
+                    *lock(&self.shared.failure) = Some(failure);
+                    break;
+                }
+            }
+        }
+        self.shared.ended.send_replace(true);
+        self.shared.app.wake();
+    }
+
+    /// Does all that can be done now; `false` once the session is over.
+    async fn step(&mut self) -> Result<bool, SubscribeFailure> {
+        let now = self.clock.now();
+        let link = self.link.check(now);
+        let over = {
+            let mut receiver = lock(&self.shared.receiver);
+            match link {
+                LinkChange::Up => {}
+                LinkChange::Down => receiver.note_outage(now),
+                LinkChange::Back => receiver.handle_reconnect(now),
+                LinkChange::Lost => return Err(SubscribeFailure::Disconnected),
+            }
+            receiver.handle_timeout(now);
+            if link != LinkChange::Down {
+                while let Some(transmit) = receiver.poll_transmit(now) {
+                    self.transmits.push(transmit);
+                }
+            }
+            while let Some(event) = receiver.poll_event() {
+                tracing::debug!(stream = self.link.subjects.stream(), ?event, "subscriber");
+                if event == ReceiverEvent::Connected {
+                    self.shared.app.wake();
+                }
+            }
+            if receiver.has_ready() || receiver.at_end() || receiver.is_over() {
+                self.shared.app.wake();
+            }
+            receiver.is_over()
+        };
+        self.link.publish(&mut self.transmits).await.map_err(SubscribeFailure::Nats)?;
+        Ok(!over)
+    }
+
+    /// Sleeps until there is something to do, and takes what has arrived.
+    async fn wait(&mut self) {
+        let down = self.clock.now() + Duration::from_millis(100);
+        let deadline = lock(&self.shared.receiver).poll_timeout().unwrap_or(down);
+        self.shared.wakes_at.store(deadline.as_nanos(), Ordering::Release);
+        let shared = Arc::clone(&self.shared);
+        // Data first: a probe that overtook data on its way through this task would make it look lost.
+        let message = tokio::select! {
+            biased;
+            message = self.data.next() => message,
+            message = self.inbox.next() => message,
+            () = shared.wake.notified() => None,
+            () = tokio::time::sleep_until(self.clock.instant(deadline)) => None,
+        };
+        let Some(message) = message else { return };
+        let now = self.clock.now();
+        self.take(now, message.payload);
+        for _ in 0..FRAMES_PER_TURN {
+            let more = match self.data.next().now_or_never() {
+                Some(Some(message)) => message,
+                _ => match self.inbox.next().now_or_never() {
+                    Some(Some(message)) => message,
+                    _ => break,
+                },
+            };
+            self.take(now, more.payload);
+        }
+    }
+
+    fn take(&self, now: Time, frame: Bytes) {
+        let frame = match frame.len() {
+            0..COPY_BYTES => Bytes::copy_from_slice(&frame),
+            _ => frame,
+        };
+        lock(&self.shared.receiver).handle_frame(now, &frame);
+    }
+}
