@@ -1,0 +1,70 @@
+//! The digest of a stream's content, the same however its records lie in frames and blocks.
+
+use swp_fast::wire::Fragment;
+
+use super::fragments::{BodyError, Pieces};
+use crate::record::put_bin_len;
+
+/// blake3 over all records of a stream in order: for each one a MessagePack `bin` marker with its
+/// length in the shortest form, then its encoding.
+///
+/// A packed body is such a run of bins, so it is hashed whole, without a look at its messages. Of a
+/// record in pieces the marker is hashed first and then the pieces, which comes to the same bytes. Two
+/// captures of one stream, a recorder and a consumer can therefore be compared by these 32 bytes.
+#[derive(Debug, Clone, Default)]
+pub struct ContentDigest {
+    hasher: blake3::Hasher,
+    pieces: Pieces,
+}
+
+impl ContentDigest {
+    /// The digest of the empty stream.
+    pub fn new() -> ContentDigest {
+        ContentDigest::default()
+    }
+
+    /// Adds the body of a frame of kind Data. It is not parsed.
+    ///
+    /// Refused, and not added, in the midst of a record's pieces.
+    pub fn update_body(&mut self, body: &[u8]) -> Result<(), BodyError> {
+        self.pieces.between()?;
+        self.hasher.update(body);
+        Ok(())
+    }
+
+    /// Adds the content of a frame of kind Fragment.
+    ///
+    /// Refused, and not added, unless it is the next piece of its record.
+    pub fn update_fragment(&mut self, fragment: &Fragment) -> Result<(), BodyError> {
+        if self.pieces.accept(fragment)?.first {
+            let mut marker = Vec::with_capacity(5);
+            put_bin_len(&mut marker, fragment.total as usize);
+            self.hasher.update(&marker);
+        }
+        self.hasher.update(&fragment.piece);
+        Ok(())
+    }
+
+    /// Adds a record of which head and payload lie apart; `Pieces` are not in the midst of one.
+    pub(super) fn update_record(&mut self, head: &[u8], payload: &[u8]) {
+        let mut marker = Vec::with_capacity(5);
+        put_bin_len(&mut marker, head.len() + payload.len());
+        self.hasher.update(&marker).update(head).update(payload);
+    }
+
+    /// Whether a record in pieces has begun and not ended.
+    pub(super) fn in_record(&self) -> bool {
+        self.pieces.is_open()
+    }
+
+    /// Refuses to go on in the midst of a record's pieces.
+    pub(super) fn between(&self) -> Result<(), BodyError> {
+        self.pieces.between()
+    }
+
+    /// The digest of all that was added. Refused in the midst of a record's pieces.
+    pub fn finish(&self) -> Result<[u8; 32], BodyError> {
+        self.pieces.between()?;
+        Ok(*self.hasher.finalize().as_bytes())
+    }
+}

@@ -1,0 +1,100 @@
+//! Keeps account of the pieces of a record that is larger than a frame.
+
+use swp_fast::wire::{Fragment, WireError};
+
+use crate::record::MAX_RECORD;
+
+/// A body that does not continue the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// The body is not what its kind says.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// What the body carries is no record.
+    #[error(transparent)]
+    Record(#[from] crate::record::RecordError),
+    /// A control frame's body; captures hold the stream's content only.
+    #[error("body carries no messages")]
+    Kind,
+    /// An empty body, or one that is too large for a block.
+    #[error("body of {0} bytes")]
+    Length(usize),
+    /// A piece of a record whose beginning is not there.
+    #[error("piece at offset {offset} of a record that was not begun")]
+    NoBeginning {
+        /// Where in the record the piece lies.
+        offset: u64,
+    },
+    /// Another piece than the one that comes next.
+    #[error("piece at offset {found} where {expected} comes next")]
+    OutOfOrder {
+        /// Where in the record the next piece lies.
+        expected: u64,
+        /// Where this one lies.
+        found: u64,
+    },
+    /// Whole messages, or the end, in the midst of a record's pieces.
+    #[error("record of {total} bytes ends after {have}")]
+    Unfinished {
+        /// Length of the record in bytes.
+        total: u64,
+        /// How much of it is there.
+        have: u64,
+    },
+    /// Two pieces of one record name different lengths, or one that no record can have.
+    #[error("record of {0} bytes")]
+    Total(u64),
+}
+
+/// How far the record in pieces has come; pieces arrive in order, without gap or overlap.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pieces {
+    /// Whole length of the record and the offset of its next piece.
+    open: Option<(u64, u64)>,
+}
+
+/// Where a piece stands in its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) first: bool,
+    pub(super) last: bool,
+}
+
+impl Pieces {
+    /// Whether a record has begun and not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Takes the next piece. After an error nothing has changed.
+    pub(super) fn accept(&mut self, fragment: &Fragment) -> Result<Place, BodyError> {
+        let (total, next) = self.open.unwrap_or((fragment.total, 0));
+        let first = self.open.is_none();
+        if fragment.total != total || total > MAX_RECORD as u64 {
+            return Err(BodyError::Total(fragment.total));
+        }
+        if fragment.offset != next {
+            return Err(match first {
+                true => BodyError::NoBeginning { offset: fragment.offset },
+                false => BodyError::OutOfOrder { expected: next, found: fragment.offset },
+            });
+        }
+        let last = fragment.is_last();
+        self.open = if last { None } else { Some((total, next + fragment.piece.len() as u64)) };
+        Ok(Place { first, last })
+    }
+
+    /// Refuses anything but a piece while a record is open.
+    pub(super) fn between(&self) -> Result<(), BodyError> {
+        match self.open {
+            None => Ok(()),
+            Some((total, have)) => Err(BodyError::Unfinished { total, have }),
+        }
+    }
+
+    /// Gives the record up.
+    pub(super) fn abandon(&mut self) {
+        self.open = None;
+    }
+}
