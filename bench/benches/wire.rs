@@ -6,14 +6,11 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use swp_fast::wire::{
-    Digest, Header, Integrity, Kind, Messages, OpenFrame, Sealer, Seq, SessionId,
+    BODY_LIMIT, Digest, Header, Integrity, Kind, Messages, OpenFrame, Sealer, Seq, SessionId,
 };
 
-/// The body of a default frame.
-const BODY_BYTES: usize = (16 << 10) - 64;
-
 fn filled(message: &[u8]) -> OpenFrame {
-    let mut frame = OpenFrame::new(BODY_BYTES);
+    let mut frame = OpenFrame::new(BODY_LIMIT);
     while frame.push(message) {}
     frame
 }
@@ -52,7 +49,7 @@ fn unpack(c: &mut Criterion) {
 fn seal_and_open(c: &mut Criterion) {
     let message = [b'x'; 64];
     let mut group = c.benchmark_group("16 KiB frame");
-    group.throughput(Throughput::Bytes(BODY_BYTES as u64));
+    group.throughput(Throughput::Bytes(BODY_LIMIT as u64));
     for integrity in [Integrity::Blake3, Integrity::Crc32c, Integrity::None] {
         group.bench_function(format!("seal, {integrity}"), |b| {
             b.iter_batched(

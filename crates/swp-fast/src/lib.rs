@@ -59,6 +59,8 @@ pub mod config;
 #[cfg(feature = "nats")]
 mod driver;
 pub mod proto;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod time;
 pub mod wire;
 
@@ -71,3 +73,8 @@ pub use config::{ConfigError, ConfirmEnd, LateJoin, PublishConfig, SubscribeConf
 #[cfg(feature = "nats")]
 pub use driver::ClientEvents;
 pub use proto::{PackedBody, PublisherStats, ReadyFrame, SenderEvent, SubscriberStats};
+
+/// The README's example must compile.
+#[cfg(all(doctest, feature = "nats"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,7 +1,8 @@
 //! One error type per operation.
 
 use crate::config::ConfigError;
-use crate::proto::{AssembleError, ReceiverError, SenderError, WriteError};
+use crate::driver::{SessionError, SubscribeFailure};
+use crate::proto::{AssembleError, ReceiverError, WriteError};
 
 /// [`super::Endpoint::new`] failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,24 +37,6 @@ pub enum PublishError {
     /// The system gave no random numbers.
     #[error("no random numbers: {0}")]
     Random(String),
-}
-
-/// How a publisher's session ended before its time.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SessionError {
-    /// Ended by the protocol.
-    #[error(transparent)]
-    Protocol(#[from] SenderError),
-    /// NATS was away for longer than the outage time-out.
-    #[error("the connection to NATS was lost and did not come back")]
-    Disconnected,
-    /// The client failed.
-    #[error("NATS: {0}")]
-    Nats(String),
-    /// Finished already.
-    #[error("the stream was finished")]
-    Finished,
 }
 
 /// [`super::Publisher::try_send`] did not take the message.
@@ -136,13 +119,6 @@ pub enum ReceiveError {
     Disconnected,
     /// The client failed.
     #[error("NATS: {0}")]
-    Nats(String),
-}
-
-/// Why a subscriber's task ended, where the protocol does not know.
-#[derive(Debug, Clone)]
-pub(crate) enum SubscribeFailure {
-    Disconnected,
     Nats(String),
 }
 

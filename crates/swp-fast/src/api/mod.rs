@@ -5,11 +5,10 @@ mod error;
 mod publisher;
 mod subscriber;
 
+pub use crate::driver::SessionError;
 pub use endpoint::{Endpoint, EndpointConfig};
-pub(crate) use error::SubscribeFailure;
 pub use error::{
-    EndpointError, PublishError, ReceiveError, SendError, SessionError, SubscribeError,
-    TrySendError,
+    EndpointError, PublishError, ReceiveError, SendError, SubscribeError, TrySendError,
 };
 pub use publisher::{Position, Publisher};
 pub use subscriber::Subscriber;

@@ -15,6 +15,9 @@ use crate::time::Time;
 /// A flush under way; resolves when what was published has gone to the socket.
 pub(super) type Flush = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// While the connection is away nothing can be sent, however due it is; look again this often.
+const OUTAGE_POLL: Duration = Duration::from_millis(20);
+
 /// What has changed about the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LinkChange {
@@ -53,6 +56,11 @@ impl Link {
         let back = self.down_since.take().is_some() || connects != self.connects;
         self.connects = connects;
         if back { LinkChange::Back } else { LinkChange::Up }
+    }
+
+    /// When to wake for something that is due at `deadline`.
+    pub(super) fn wake_at(&self, now: Time, deadline: Time) -> Time {
+        if self.down_since.is_some() { deadline.max(now + OUTAGE_POLL) } else { deadline }
     }
 
     /// Hands frames to the client.

@@ -11,6 +11,7 @@
 //! it returns, whatever has gathered leaves. An idle link sends a lone message at once.
 
 mod clock;
+mod error;
 mod events;
 mod link;
 mod outbox;
@@ -19,6 +20,8 @@ mod subjects;
 mod subscribe;
 
 pub(crate) use clock::{Clock, random_id};
+pub use error::SessionError;
+pub(crate) use error::SubscribeFailure;
 pub use events::ClientEvents;
 pub(crate) use outbox::{Outbox, Refused};
 pub(crate) use publish::{Progress, PublishShared, run_publisher};

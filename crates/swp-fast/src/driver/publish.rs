@@ -9,8 +9,7 @@ use futures_util::StreamExt;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::link::{Flush, Link, LinkChange};
-use super::{Clock, Outbox, Subjects, lock};
-use crate::api::SessionError;
+use super::{Clock, Outbox, SessionError, Subjects, lock};
 use crate::proto::{Sender, SenderEvent, Transmit};
 use crate::wire::Seq;
 
@@ -191,7 +190,8 @@ impl PublishTask {
     /// Sleeps until there is something to do, and takes what has arrived.
     async fn wait(&mut self) {
         let deadline = lock(&self.shared.sender).poll_timeout();
-        let deadline = deadline.unwrap_or_else(|| self.clock.now());
+        let now = self.clock.now();
+        let deadline = self.link.wake_at(now, deadline.unwrap_or(now));
         let shared = Arc::clone(&self.shared);
         let arrived = tokio::select! {
             biased;

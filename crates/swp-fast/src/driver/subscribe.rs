@@ -11,8 +11,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Notify;
 
 use super::link::{Link, LinkChange};
-use super::{Clock, Subjects, lock};
-use crate::api::SubscribeFailure;
+use super::{Clock, Subjects, SubscribeFailure, lock};
 use crate::proto::{Receiver, ReceiverEvent, Transmit};
 use crate::time::Time;
 
@@ -115,8 +114,9 @@ impl SubscribeTask {
 
     /// Sleeps until there is something to do, and takes what has arrived.
     async fn wait(&mut self) {
-        let down = self.clock.now() + Duration::from_millis(100);
-        let deadline = lock(&self.shared.receiver).poll_timeout().unwrap_or(down);
+        let now = self.clock.now();
+        let deadline = lock(&self.shared.receiver).poll_timeout();
+        let deadline = self.link.wake_at(now, deadline.unwrap_or(now));
         self.shared.wakes_at.store(deadline.as_nanos(), Ordering::Release);
         let shared = Arc::clone(&self.shared);
         // Data first: a probe that overtook data on its way through this task would make it look lost.

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::ACK_DELAY;
 use super::retransmit::RetransmitQueue;
 use super::rtt::RttEstimator;
 use crate::time::Time;
@@ -93,6 +94,8 @@ pub(super) struct AckOutcome {
     pub(super) rtt: Option<Duration>,
     /// The cumulative ack moved.
     pub(super) advanced: bool,
+    /// It says more than was known of what arrived.
+    pub(super) news: bool,
 }
 
 /// Where a consumer joins: see the fields of [`Peer`] with the same names.
@@ -181,7 +184,7 @@ impl Peer {
         if self.newest_ack.is_some_and(|newest| ack_seq <= newest) {
             // An older report can still be right about what it says arrived, and about nothing else.
             self.advance(ack.cumulative);
-            return AckOutcome { rtt: None, advanced };
+            return AckOutcome { rtt: None, advanced, news: advanced };
         }
         self.newest_ack = Some(ack_seq);
         if ack.duplicates > self.duplicates && self.reordering_seen {
@@ -191,6 +194,7 @@ impl Peer {
         self.duplicates = self.duplicates.max(ack.duplicates);
         self.dropped = self.dropped.max(ack.dropped);
 
+        let mut news = advanced;
         let mut rtt = self.newest_evidence(now, ack, queue);
         let mut end = ack.latest.map_or(ack.cumulative, Seq::next).max(ack.cumulative);
         if let Some(probe) = self.answered_probe(ack, probes) {
@@ -198,11 +202,11 @@ impl Peer {
             self.delivered_sent_at = self.delivered_sent_at.max(Some(probe.sent_at));
             end = end.max(probe.next);
             self.backoff = 0;
+            news = true;
         }
         if advanced {
             self.backoff = 0;
         }
-        self.waiting_since = now;
         if let Some((_, last_end)) = ack.sack.iter().next_back() {
             // With its ranges used up the report says nothing of what lies above them.
             end = if ack.sack.len() == MAX_SACK_RANGES { last_end } else { end.max(last_end) };
@@ -210,10 +214,11 @@ impl Peer {
         if let Some(rtt) = rtt {
             self.rtt.sample(rtt);
         }
+        news |= end > self.evidence_end;
         self.advance(ack.cumulative);
         self.take_sack(ack, end, queue);
         self.detect_losses(now);
-        AckOutcome { rtt, advanced }
+        AckOutcome { rtt, advanced, news }
     }
 
     /// Uses the frame that arrived last: its send time is RACK's evidence, and a round-trip sample where
@@ -316,7 +321,9 @@ impl Peer {
                 continue;
             }
             let overtaken = evidence_end.since(*seq) > DUP_THRESHOLD;
-            let due = missing.sent_at + patience;
+            // A repair does not travel with what proves it lost, and its report may be held back.
+            let held_back = if missing.repairs > 0 { ACK_DELAY * 2 } else { Duration::ZERO };
+            let due = missing.sent_at + patience + held_back;
             if due <= now || (!reordering_seen && missing.repairs == 0 && overtaken) {
                 missing.queued = true;
                 self.queued += 1;

@@ -202,7 +202,7 @@ impl Receiver {
         // Whose it is comes first: a foreign frame's body is not worth a hash.
         let header = match self.sealer.peek(frame) {
             Ok(header) => header,
-            Err(error) => return self.refuse(error),
+            Err(error) => return self.refuse(frame, error),
         };
         let ours = self
             .session
@@ -215,7 +215,7 @@ impl Receiver {
         }
         let opened = match self.sealer.open(frame) {
             Ok(opened) => opened,
-            Err(error) => return self.refuse(error),
+            Err(error) => return self.refuse(frame, error),
         };
         match opened.control() {
             None => self.handle_data(now, opened),

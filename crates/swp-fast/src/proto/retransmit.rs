@@ -31,6 +31,8 @@ pub(super) struct RetransmitQueue {
     keys: VecDeque<usize>,
     /// The number of the frame that `keys` begins with.
     first: Seq,
+    /// Where in the session's bytes that frame's body begins.
+    first_bytes: u64,
 }
 
 impl RetransmitQueue {
@@ -42,6 +44,11 @@ impl RetransmitQueue {
     /// The lowest number still kept.
     pub(super) fn first_seq(&self) -> Seq {
         self.first
+    }
+
+    /// Where in the session's bytes the lowest frame still kept begins.
+    pub(super) fn first_bytes(&self) -> u64 {
+        self.first_bytes
     }
 
     pub(super) fn len(&self) -> usize {
@@ -68,7 +75,7 @@ impl RetransmitQueue {
     pub(super) fn release_below(&mut self, seq: Seq) {
         while self.first < seq {
             let Some(key) = self.keys.pop_front() else { break };
-            self.slots.remove(key);
+            self.first_bytes = self.slots.remove(key).end_bytes;
             self.first = self.first.next();
         }
     }

@@ -231,7 +231,7 @@ impl Sender {
         let header = opened.header;
         let ours = header.session == self.ids.session && header.epoch == self.ids.epoch;
         match control {
-            Control::Syn(syn) => self.handle_syn(now, syn),
+            Control::Syn(syn) if syn.peer.0 == header.session.0 => self.handle_syn(now, syn),
             Control::Announce(announce) => {
                 if header.session != self.ids.session {
                     self.handle_announce(announce);
@@ -248,7 +248,7 @@ impl Sender {
 
     fn handle_ack(&mut self, now: Time, ack_seq: Seq, ack: &Ack) {
         let Some(peer) = self.peers.get_mut(&ack.peer) else {
-            return self.drop_as(|dropped| &mut dropped.foreign);
+            return self.disown(ack.peer);
         };
         let top = ack.sack.iter().next_back().map_or(ack.cumulative, |(_, end)| end);
         let latest = ack.latest.map_or(Seq::ZERO, Seq::next);
@@ -258,6 +258,10 @@ impl Sender {
         self.stats.acks += 1;
         let probes = self.probes.iter().copied();
         let outcome = peer.handle_ack(now, ack_seq, ack, &self.queue, probes);
+        // Reports of credit alone must not put off the question about what is in flight.
+        if outcome.news || !peer.has_unacked(self.unsent) {
+            peer.waiting_since = now;
+        }
         if let Some(rtt) = outcome.rtt {
             self.rtt.record(rtt);
         }
@@ -282,7 +286,7 @@ impl Sender {
             return self.drop_as(|dropped| &mut dropped.unexpected);
         };
         let Some(peer) = self.peers.get_mut(&id) else {
-            return self.drop_as(|dropped| &mut dropped.foreign);
+            return self.disown(id);
         };
         peer.heard(now);
         // It is through only with everything sent; anything else is not ours to believe.
@@ -297,7 +301,13 @@ impl Sender {
         }
         self.push_control(Dest::Peer(id), &Control::Closed(crate::wire::FinAck { peer: id }));
         self.release();
-        if self.peers.values().all(|peer| !peer.counts()) {
+        self.close_if_through();
+    }
+
+    /// The session is over when whoever is left of its consumers has finished.
+    fn close_if_through(&mut self) {
+        let through = !self.peers.is_empty() && self.peers.values().all(|peer| !peer.counts());
+        if through && matches!(self.state, State::Finishing(_)) {
             self.state = State::Closed;
             self.events.push_back(SenderEvent::Closed);
         }
@@ -419,6 +429,11 @@ impl Sender {
 /// A consumer's name for people: its own and its id, which alone is unique.
 fn display(peer: &Peer) -> String {
     if peer.name.is_empty() { peer.id.to_string() } else { format!("{} ({})", peer.name, peer.id) }
+}
+
+/// Text from the network as people may see it: without what a terminal would obey.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 #[cfg(test)]

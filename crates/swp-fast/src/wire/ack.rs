@@ -5,7 +5,7 @@ use super::error::WireError;
 use super::put::Put;
 use super::seq::{PeerId, Seq};
 
-/// The most ranges that one ACK carries. 32 bound it to about 640 bytes; with more gaps than that the
+/// The most ranges that one ACK carries. 32 bound its body to 657 bytes; with more gaps than that the
 /// lowest are told, the rest follow as those close.
 pub const MAX_SACK_RANGES: usize = 32;
 
@@ -14,7 +14,7 @@ pub const MAX_SACK_RANGES: usize = 32;
 pub struct Credit {
     /// Frames below this number may be sent.
     pub frames: Seq,
-    /// Body bytes up to this offset of the session may be sent.
+    /// Body bytes up to this offset of the session may be sent; [`super::MAX_COUNT`] is no bound at all.
     pub bytes: u64,
 }
 
@@ -72,7 +72,7 @@ pub struct Ack {
     pub peer: PeerId,
     /// Every frame below this number has arrived ("cumulative ack", RFC 9293 section 3.4).
     pub cumulative: Seq,
-    /// What arrived above it (RFC 2018).
+    /// What arrived above it (RFC 2018). Ranges that it has caught up with are left out on the wire.
     pub sack: SackRanges,
     /// How much may be sent.
     pub credit: Credit,
@@ -91,14 +91,18 @@ pub struct Ack {
 impl Ack {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut put = Put::array(10);
-        put.uint(self.peer.0).uint(self.cumulative.get());
+        put.id(self.peer.0).uint(self.cumulative.get());
         put.uint(self.credit.frames.get()).uint(self.credit.bytes);
         // 0 stands for "none yet", so that the field costs one byte then.
         put.uint(self.latest.map_or(0, |seq| seq.get() + 1)).uint(self.delay_us);
         put.uint(self.probe).uint(self.duplicates).uint(self.dropped);
-        put.nested(self.sack.0.len() as u32 * 2);
+        // Ranges ascend, so those that the cumulative ack has caught up with come first; told, they would
+        // make the whole report unreadable.
+        let caught_up = self.sack.0.partition_point(|&(start, _)| start <= self.cumulative);
+        let above = &self.sack.0[caught_up..];
+        put.nested(above.len() as u32 * 2);
         let mut last = self.cumulative;
-        for &(start, end) in &self.sack.0 {
+        for &(start, end) in above {
             put.uint(start.since(last)).uint(end.since(start));
             last = end;
         }
@@ -145,3 +149,6 @@ fn decode_sack(cursor: &mut Cursor<'_>, cumulative: Seq) -> Result<SackRanges, W
     }
     Ok(sack)
 }
+
+#[cfg(test)]
+mod tests;

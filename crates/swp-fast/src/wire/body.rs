@@ -5,11 +5,12 @@
 //! on where it stands in the stream, so bodies can be stored, hashed once, and sent any number of times.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use rmp::Marker;
 
 use super::cursor::Cursor;
 use super::error::WireError;
 use super::header::MAX_HEADER;
-use super::put::Put;
+use super::put::PutHeader;
 
 /// The most that a message's length costs inside a packed body: `bin 32`.
 pub const MESSAGE_OVERHEAD: usize = 5;
@@ -29,33 +30,56 @@ pub const fn message_len(len: usize) -> usize {
     head + len
 }
 
+/// blake3 hashes 16 chunks of 1 KiB side by side where the processor can (AVX-512; 8 with AVX2, 4 with
+/// SSE4.1 and NEON), and what is left over one by one. Measured with AVX-512: 2.0 us for a body of 16,384
+/// bytes, 2.3 us for one of 16,448, but 7.7 us for one of 16,368. Bodies should end just past a run.
+pub const HASH_RUN: usize = 16 * 1024;
+
+/// A good limit for [`OpenFrame::new`], in bytes: one run to hash, and room for a last message of up to
+/// 1 KiB, so that messages of that size never leave a run unfilled. NATS, too, is at its best with
+/// payloads of about 16 KiB.
+pub const BODY_LIMIT: usize = HASH_RUN + message_len(1024);
+
 /// A frame that is being filled. One allocation serves the frame for all its life: the header is put
 /// in front of the messages in place.
 #[derive(Debug)]
 pub struct OpenFrame {
     buf: BytesMut,
     messages: u32,
+    full: usize,
     limit: usize,
 }
 
 impl OpenFrame {
-    /// An empty frame that takes up to `limit` bytes of body.
+    /// An empty frame that takes up to `limit` bytes of body (at most `u32::MAX`, as the handshake
+    /// tells it), and allocates them at once. Where `limit` is [`HASH_RUN`] or more, the frame is full
+    /// as soon as its body has filled all whole runs within `limit`; see [`BODY_LIMIT`].
     pub fn new(limit: usize) -> OpenFrame {
+        let limit = limit.min(u32::MAX as usize);
+        let full = if limit < HASH_RUN { limit } else { limit - limit % HASH_RUN };
         let mut buf = BytesMut::with_capacity(MAX_HEADER + limit);
         buf.put_bytes(0, MAX_HEADER);
-        OpenFrame { buf, messages: 0, limit }
+        OpenFrame { buf, messages: 0, full, limit }
     }
 
-    /// Packs a message. `false`, and nothing done, where it does not fit any more.
+    /// Packs a message. `false`, and nothing done, where the frame is full or the message does not fit
+    /// any more. A message of up to `limit` less [`MESSAGE_OVERHEAD`] bytes always fits an empty frame.
     #[inline]
     pub fn push(&mut self, message: &[u8]) -> bool {
-        if self.body_len() + message_len(message.len()) > self.limit {
+        let after = self.body_len() + message_len(message.len());
+        if after > self.limit || self.is_full() {
             return false;
         }
         put_bin_len(&mut self.buf, message.len());
         self.buf.extend_from_slice(message);
         self.messages += 1;
         true
+    }
+
+    /// Whether no further message will be taken, however short.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.body_len() >= self.full
     }
 
     /// How many messages are in it.
@@ -103,12 +127,12 @@ impl OpenFrame {
 #[inline]
 fn put_bin_len(buf: &mut BytesMut, len: usize) {
     if let Ok(len) = u8::try_from(len) {
-        buf.extend_from_slice(&[rmp::Marker::Bin8.to_u8(), len]);
+        buf.extend_from_slice(&[BIN8, len]);
     } else if let Ok(len) = u16::try_from(len) {
-        buf.put_u8(rmp::Marker::Bin16.to_u8());
+        buf.put_u8(BIN16);
         buf.put_u16(len);
     } else {
-        buf.put_u8(rmp::Marker::Bin32.to_u8());
+        buf.put_u8(BIN32);
         buf.put_u32(len as u32);
     }
 }
@@ -152,33 +176,62 @@ impl Iterator for Messages {
     }
 }
 
-/// How many messages a packed body holds, having checked every length in it.
-pub fn count_messages(body: &[u8]) -> Result<u32, WireError> {
-    let mut rest = body;
-    let mut count = 0;
-    while !rest.is_empty() {
-        let (head, len) = split_bin(rest)?;
-        rest = &rest[head + len..];
-        count += 1;
-    }
-    Ok(count)
+/// The messages of a packed body like [`Messages`], but borrowed: ten times cheaper for whoever looks
+/// at each and keeps none.
+#[derive(Debug, Clone)]
+pub struct MessageSlices<'a> {
+    rest: &'a [u8],
 }
+
+impl<'a> MessageSlices<'a> {
+    /// Reads `body`, the body of a frame of kind Data.
+    pub fn new(body: &'a [u8]) -> MessageSlices<'a> {
+        MessageSlices { rest: body }
+    }
+}
+
+impl<'a> Iterator for MessageSlices<'a> {
+    type Item = Result<&'a [u8], WireError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let (message, rest) = match split_bin(self.rest) {
+            Ok((head, len)) => (Ok(&self.rest[head..head + len]), &self.rest[head + len..]),
+            Err(error) => (Err(error), &[][..]),
+        };
+        self.rest = rest;
+        Some(message)
+    }
+}
+
+/// How many messages a packed body holds, having checked every length in it.
+///
+/// # Errors
+///
+/// What [`Messages`] would say of the first message that is not in order.
+pub fn count_messages(body: &[u8]) -> Result<u32, WireError> {
+    MessageSlices::new(body).try_fold(0, |count, message| message.map(|_| count + 1))
+}
+
+const BIN8: u8 = Marker::Bin8.to_u8();
+const BIN16: u8 = Marker::Bin16.to_u8();
+const BIN32: u8 = Marker::Bin32.to_u8();
 
 /// The sizes of marker and content of the `bin` that `rest` begins with; both lie within `rest`.
 /// Only the shortest marker for a length is taken, so a body has exactly one encoding.
 #[inline]
 fn split_bin(rest: &[u8]) -> Result<(usize, usize), WireError> {
-    let (head, len) = match *rest {
-        [marker, len, ..] if marker == rmp::Marker::Bin8.to_u8() => (2, usize::from(len)),
-        [marker, a, b, ..] if marker == rmp::Marker::Bin16.to_u8() => {
-            (3, usize::from(u16::from_be_bytes([a, b])))
-        }
-        [marker, a, b, c, d, ..] if marker == rmp::Marker::Bin32.to_u8() => {
-            (5, u32::from_be_bytes([a, b, c, d]) as usize)
-        }
+    let (head, len, least) = match *rest {
+        [BIN8, len, ..] => (2, usize::from(len), 0),
+        [BIN16, a, b, ..] => (3, usize::from(u16::from_be_bytes([a, b])), 1 << 8),
+        [BIN32, a, b, c, d, ..] => (5, u32::from_be_bytes([a, b, c, d]) as usize, 1 << 16),
+        [BIN8 | BIN16 | BIN32, ..] => return Err(WireError::Truncated),
         _ => return Err(WireError::Malformed("message")),
     };
-    if message_len(len) != head + len {
+    if len < least {
         return Err(WireError::Malformed("message length"));
     }
     if rest.len() - head < len {
@@ -190,7 +243,8 @@ fn split_bin(rest: &[u8]) -> Result<(usize, usize), WireError> {
 /// A piece of a message that is larger than a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fragment {
-    /// Length of the whole message in bytes.
+    /// Length of the whole message in bytes, at most [`super::MAX_COUNT`]. It is the sender's claim:
+    /// compare it with a bound before room is made for it.
     pub total: u64,
     /// Where in the message this piece starts.
     pub offset: u64,
@@ -200,36 +254,46 @@ pub struct Fragment {
 
 impl Fragment {
     /// Reads `body`, the body of a frame of kind Fragment.
+    ///
+    /// # Errors
+    ///
+    /// [`WireError::OutOfRange`] where the piece is empty or does not lie within the message;
+    /// [`WireError::Truncated`] or [`WireError::Malformed`] where the body is no fragment's.
     pub fn decode(body: &Bytes) -> Result<Fragment, WireError> {
         let mut cursor = Cursor::new(body);
         let total: u64 = cursor.uint("message length")?;
         let offset: u64 = cursor.uint("fragment offset")?;
-        let piece = cursor.bin(body.len(), "fragment")?;
-        let end =
-            offset.checked_add(piece.len() as u64).ok_or(WireError::OutOfRange("fragment"))?;
-        if piece.is_empty() || end > total {
+        let piece = cursor.bin(usize::MAX, "fragment")?;
+        cursor.finish()?;
+        // No overflow: neither is anywhere near 2^63 (see `MAX_COUNT`).
+        if piece.is_empty() || offset + piece.len() as u64 > total {
             return Err(WireError::OutOfRange("fragment"));
         }
-        let piece = body.slice_ref(piece);
-        cursor.finish()?;
-        Ok(Fragment { total, offset, piece })
+        Ok(Fragment { total, offset, piece: body.slice_ref(piece) })
     }
 
     /// Whether the message is whole with this piece.
     pub fn is_last(&self) -> bool {
-        self.offset + self.piece.len() as u64 == self.total
+        self.offset.checked_add(self.piece.len() as u64) == Some(self.total)
     }
 }
 
 /// A frame's buffer with the body of a fragment in it, and [`MAX_HEADER`] bytes of room in front.
+///
+/// The reader refuses an empty piece, one that does not lie within `total`, and a `total` above
+/// [`super::MAX_COUNT`]. A piece of [`HASH_RUN`] bytes is the cheapest to hash; `u32::MAX` is the most
+/// that its length can tell.
 pub fn encode_fragment(total: u64, offset: u64, piece: &[u8]) -> BytesMut {
-    let mut head = Put::default();
-    head.uint(total).uint(offset);
-    let head = head.into_vec();
+    let mut fields = PutHeader::new();
+    fields.uint(total);
+    fields.uint(offset);
     let mut buf = BytesMut::with_capacity(MAX_HEADER + FRAGMENT_OVERHEAD + piece.len());
     buf.put_bytes(0, MAX_HEADER);
-    buf.extend_from_slice(&head);
+    buf.extend_from_slice(fields.as_slice());
     put_bin_len(&mut buf, piece.len());
     buf.extend_from_slice(piece);
     buf
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,15 +6,18 @@ use std::str::FromStr;
 /// How the bodies of data frames are protected. Chosen by the publisher, told in the handshake, and
 /// then demanded of every data frame by the consumer.
 ///
-/// Cost of one pass, measured: blake3 7 us for 16 KiB, crc32c under 1 us.
+/// Cost of one pass over 16 KiB, measured: blake3 2 us, or up to 8 us for a body that ends at an unlucky
+/// place (see [`super::HASH_RUN`]); crc32c 0.7 us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Integrity {
     /// blake3 cut to 16 bytes: finds any damage, and lets a capture's stored digest serve the consumer.
     #[default]
     Blake3,
-    /// crc32c (RFC 3720, appendix B.4): finds accidental damage; as strong as what TCP carries it in.
+    /// crc32c (RFC 3720, section 12.1): finds accidental damage, and far more of it than the 16 bit sum
+    /// of TCP beneath. Not to be had with a [`Key`], since anybody can make a body fit it.
     Crc32c,
-    /// Nothing: the header alone is checked. For paths that are already protected.
+    /// Nothing: the header alone is checked. For paths that are already protected. Not to be had with
+    /// a [`Key`].
     None,
 }
 
@@ -57,15 +60,20 @@ impl fmt::Display for Integrity {
     }
 }
 
+/// A name that is none of an [`Integrity`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is none of blake3, crc32c, none")]
+pub struct UnknownIntegrity(String);
+
 impl FromStr for Integrity {
-    type Err = String;
+    type Err = UnknownIntegrity;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "blake3" => Ok(Integrity::Blake3),
             "crc32c" => Ok(Integrity::Crc32c),
             "none" => Ok(Integrity::None),
-            other => Err(format!("'{other}' is none of blake3, crc32c, none")),
+            other => Err(UnknownIntegrity(other.to_owned())),
         }
     }
 }
@@ -103,9 +111,11 @@ impl Digest {
     }
 }
 
-/// A key shared by publisher and consumers. With one set, frames of anyone without it are refused.
+/// A key shared by publisher and consumers. With one set, frames of anyone without it are refused, and
+/// so are frames whose body is not covered by blake3.
 ///
-/// It authenticates; it does not encrypt. For secrecy use TLS to the broker.
+/// It authenticates; it does not encrypt. For secrecy use TLS to the broker. It tells holders of the key
+/// from others, not one holder from another.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key([u8; blake3::KEY_LEN]);
 
@@ -137,3 +147,6 @@ fn cut(hash: [u8; 32]) -> [u8; 16] {
     short.copy_from_slice(&hash[..16]);
     short
 }
+
+#[cfg(test)]
+mod tests;

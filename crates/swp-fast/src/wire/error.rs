@@ -19,13 +19,14 @@ pub enum WireError {
     /// The header's checksum, or the body's digest, does not fit the bytes.
     #[error("frame is corrupt: its {0} does not match")]
     Corrupt(&'static str),
-    /// A key is set here, and the frame carries no tag made with a key.
+    /// A key is set here, and the frame carries no tag made with a key, or its tag does not cover the
+    /// body because the body's digest is not blake3.
     #[error("frame is not authenticated and a key is required")]
     Unauthenticated,
     /// The frame's tag was made with another key, or this side has none.
     #[error("frame was made with another key")]
     WrongKey,
-    /// A number or length beyond what the protocol allows.
+    /// A number or length beyond what the protocol allows (numbers: [`super::MAX_COUNT`]).
     #[error("{0} is out of range")]
     OutOfRange(&'static str),
 }

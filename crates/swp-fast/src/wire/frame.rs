@@ -109,6 +109,11 @@ impl Sealer {
 
     /// Puts the header into the room in front of the body and returns the frame. `buf` starts with
     /// [`MAX_HEADER`] bytes of room, as [`super::OpenFrame`] and [`super::encode_fragment`] make it.
+    /// With a key set, the header's digest must be blake3: any other is refused by its readers.
+    ///
+    /// # Panics
+    ///
+    /// Where `buf` is shorter than that room.
     pub fn seal_data(&self, mut buf: BytesMut, header: &Header) -> Bytes {
         let start = self.put_header(&mut buf[..MAX_HEADER], header);
         let mut frame = buf.freeze();
@@ -117,7 +122,11 @@ impl Sealer {
     }
 
     /// Writes the header to the very end of `room`, so that it touches the body behind it; returns where
-    /// in `room` the frame starts. `room` is at least [`MAX_HEADER`] bytes long.
+    /// in `room` the frame starts.
+    ///
+    /// # Panics
+    ///
+    /// Where `room` is too short for this header; [`MAX_HEADER`] bytes hold any.
     pub fn put_header(&self, room: &mut [u8], header: &Header) -> usize {
         let encoded = header.encode(self.key.as_ref());
         let start = room.len() - encoded.as_slice().len();
@@ -144,13 +153,21 @@ impl Sealer {
         Bytes::from(frame)
     }
 
-    /// Decodes the header only: enough to find out whose frame it is, before its body is hashed.
+    /// Decodes and checks the header only: enough to find out whose frame it is, before its body is hashed.
+    ///
+    /// # Errors
+    ///
+    /// Every [`WireError`] but one: of the body nothing is said.
     pub fn peek(&self, frame: &[u8]) -> Result<Header, WireError> {
         Header::decode(frame, self.key.as_ref()).map(|(header, _)| header)
     }
 
     /// Decodes a frame and checks it whole. A control frame must carry a digest; which one a data frame
     /// must carry is the session's to say.
+    ///
+    /// # Errors
+    ///
+    /// [`WireError::Corrupt`] for the body, and all that [`Sealer::peek`] says.
     pub fn open(&self, frame: &Bytes) -> Result<Frame, WireError> {
         let (header, start) = Header::decode(frame, self.key.as_ref())?;
         if !header.kind.is_data() && header.digest == Digest::None {
@@ -163,3 +180,6 @@ impl Sealer {
         Ok(Frame { header, body })
     }
 }
+
+#[cfg(test)]
+mod tests;

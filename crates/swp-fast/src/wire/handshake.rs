@@ -22,7 +22,8 @@ pub const MAX_TRAILER: usize = 1024;
 pub struct Syn {
     /// Who asks; its inbox subject follows from this.
     pub peer: PeerId,
-    /// What it calls itself, for the publisher's reports. At most [`MAX_NAME`] bytes.
+    /// What it calls itself, for the publisher's reports. Cut to [`MAX_NAME`] bytes. As it came from
+    /// the network it can hold control characters: escape it before it is shown.
     pub name: String,
     /// The frames that it takes beyond those consumed.
     pub window_frames: u64,
@@ -47,9 +48,9 @@ pub struct SynAck {
     pub max_body_bytes: u32,
     /// No message is longer than this, in bytes.
     pub max_message_bytes: u64,
-    /// Each side sends something at least this often. Carried in milliseconds.
+    /// Each side sends something at least this often. Carried in milliseconds, rounded up, at most 2^32.
     pub keep_alive: Duration,
-    /// Each side gives the other up after hearing nothing for this long. Carried in milliseconds.
+    /// Each side gives the other up after hearing nothing for this long. Carried like `keep_alive`.
     pub idle_timeout: Duration,
 }
 
@@ -69,7 +70,8 @@ pub struct Probe {
 pub struct Fin {
     /// The number that the next frame would have had.
     pub end: Seq,
-    /// A last word of the application's, at most [`MAX_TRAILER`] bytes.
+    /// A last word of the application's. Beyond [`MAX_TRAILER`] bytes it is cut, so that the stream can
+    /// always end: whoever takes it from the application refuses a longer one there.
     pub trailer: Bytes,
 }
 
@@ -126,14 +128,15 @@ pub struct Reset {
     pub peer: PeerId,
     /// Why.
     pub code: ResetCode,
-    /// Why, for people. At most [`MAX_REASON`] bytes.
+    /// Why, for people. Cut to [`MAX_REASON`] bytes. As it came from the network it can hold control
+    /// characters: escape it before it is shown.
     pub reason: String,
 }
 
 impl Syn {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut put = Put::array(5);
-        put.uint(self.peer.0).str(cut(&self.name, MAX_NAME));
+        put.id(self.peer.0).str(cut(&self.name, MAX_NAME));
         put.uint(self.window_frames).uint(self.window_bytes).uint(self.max_message_bytes);
         put.into_vec()
     }
@@ -156,7 +159,7 @@ impl Syn {
 impl SynAck {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut put = Put::array(8);
-        put.uint(self.peer.0).uint(self.start.get()).uint(self.start_bytes);
+        put.id(self.peer.0).uint(self.start.get()).uint(self.start_bytes);
         put.uint(self.integrity.code()).uint(self.max_body_bytes).uint(self.max_message_bytes);
         put.uint(millis(self.keep_alive)).uint(millis(self.idle_timeout));
         put.into_vec()
@@ -186,7 +189,7 @@ impl Probe {
         let mut put = Put::array(3);
         put.nested(u32::from(self.peer.is_some()));
         if let Some(peer) = self.peer {
-            put.uint(peer.0);
+            put.id(peer.0);
         }
         put.uint(self.number).uint(self.next.get());
         put.into_vec()
@@ -208,7 +211,8 @@ impl Probe {
 impl Fin {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut put = Put::array(2);
-        put.uint(self.end.get()).bin(&self.trailer);
+        let trailer = &self.trailer[..self.trailer.len().min(MAX_TRAILER)];
+        put.uint(self.end.get()).bin(trailer);
         put.into_vec()
     }
 
@@ -228,7 +232,7 @@ impl Fin {
 impl FinAck {
     pub(super) fn encode(self) -> Vec<u8> {
         let mut put = Put::array(1);
-        put.uint(self.peer.0);
+        put.id(self.peer.0);
         put.into_vec()
     }
 
@@ -244,24 +248,28 @@ impl FinAck {
 impl Announce {
     pub(super) fn encode(self) -> Vec<u8> {
         let mut put = Put::array(2);
-        put.uint(self.peer.0).uint(u8::from(self.claiming));
+        put.id(self.peer.0).uint(u8::from(self.claiming));
         put.into_vec()
     }
 
     pub(super) fn decode(body: &[u8]) -> Result<Announce, WireError> {
         let mut cursor = Cursor::new(body);
         cursor.array(2, "announce")?;
-        let announce =
-            Announce { peer: cursor.peer()?, claiming: cursor.uint::<u8>("claiming")? != 0 };
+        let peer = cursor.peer()?;
+        let claiming = match cursor.uint("claiming")? {
+            0_u8 => false,
+            1 => true,
+            _ => return Err(WireError::OutOfRange("claiming")),
+        };
         cursor.finish()?;
-        Ok(announce)
+        Ok(Announce { peer, claiming })
     }
 }
 
 impl Reset {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut put = Put::array(3);
-        put.uint(self.peer.0).uint(self.code as u8).str(cut(&self.reason, MAX_REASON));
+        put.id(self.peer.0).uint(self.code as u8).str(cut(&self.reason, MAX_REASON));
         put.into_vec()
     }
 
@@ -284,6 +292,10 @@ fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
 }
 
+/// Rounded up, so that a short time does not become none.
 fn millis(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+    u32::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

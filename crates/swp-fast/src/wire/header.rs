@@ -1,5 +1,8 @@
 //! The header in front of every frame's body.
 
+use constant_time_eq::constant_time_eq_16;
+use rmp::Marker;
+
 use super::VERSION;
 use super::cursor::Cursor;
 use super::digest::{Digest, Key};
@@ -103,10 +106,7 @@ impl Header {
     /// Reads header and check off the front of `frame`; returns the header and where the body starts.
     pub(super) fn decode(frame: &[u8], key: Option<&Key>) -> Result<(Header, usize), WireError> {
         let mut cursor = Cursor::new(frame);
-        if frame.is_empty() {
-            return Err(WireError::Truncated);
-        }
-        let fields = cursor.array_len(u32::from(u16::MAX), "header")?;
+        let fields = cursor.array_len(u32::MAX, "header")?;
         let version: u8 = cursor.uint("version")?;
         if version != VERSION {
             return Err(WireError::Version { theirs: version });
@@ -125,18 +125,55 @@ impl Header {
         };
         let covered = &frame[..cursor.position()];
         check(&mut cursor, covered, key)?;
+        // Under anything weaker, the body behind an overheard header could be replaced at will.
+        if key.is_some() && !matches!(digest, Digest::Blake3(_)) {
+            return Err(WireError::Unauthenticated);
+        }
         let kind = Kind::from_code(kind).ok_or(WireError::Malformed("kind"))?;
         Ok((Header { kind, session, epoch, seq, digest }, cursor.position()))
     }
 }
 
+/// The fields that stand at the front of every frame in every version of the wire. They tell whom to
+/// answer where [`WireError::Version`] was all that could be said of the frame.
+///
+/// Nothing protects them: fit for a RESET to a consumer that asks to join, never a reason to end a
+/// session that stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preamble {
+    /// The version of the wire that the frame speaks.
+    pub version: u8,
+    /// What the frame is for; `None` where this version knows no such kind.
+    pub kind: Option<Kind>,
+    /// The session it belongs to; in a SYN, the id of the consumer that asks.
+    pub session: SessionId,
+}
+
+impl Preamble {
+    /// Reads the front of a frame of any version.
+    ///
+    /// # Errors
+    ///
+    /// [`WireError::Truncated`], [`WireError::Malformed`] or [`WireError::OutOfRange`], where the bytes
+    /// do not begin as a frame of any version does.
+    pub fn decode(frame: &[u8]) -> Result<Preamble, WireError> {
+        let mut cursor = Cursor::new(frame);
+        cursor.array_len(u32::MAX, "header")?;
+        let version = cursor.uint("version")?;
+        let kind = Kind::from_code(cursor.uint("kind")?);
+        Ok(Preamble { version, kind, session: cursor.session()? })
+    }
+}
+
 /// The check behind the header: a crc32c where no key is set, else a tag made with the key.
 fn check(cursor: &mut Cursor<'_>, covered: &[u8], key: Option<&Key>) -> Result<(), WireError> {
-    let tagged = matches!(cursor.peek(), Some(marker) if marker == rmp::Marker::Bin8.to_u8());
+    let tagged = matches!(cursor.peek().ok_or(WireError::Truncated)?, Marker::Bin8);
     match (key, tagged) {
         (Some(key), true) => {
-            let tag = cursor.bin(16, "check")?;
-            if constant_time_eq(tag, &key.tag(covered)) { Ok(()) } else { Err(WireError::WrongKey) }
+            let tag = cursor.bin(16, "check")?.try_into().map_err(|_| WireError::WrongKey)?;
+            // In constant time, so that a tag cannot be guessed byte by byte.
+            let genuine = constant_time_eq_16(tag, &key.tag(covered));
+            if genuine { Ok(()) } else { Err(WireError::WrongKey) }
         }
         (Some(_), false) => Err(WireError::Unauthenticated),
         (None, true) => Err(WireError::WrongKey),
@@ -147,15 +184,5 @@ fn check(cursor: &mut Cursor<'_>, covered: &[u8], key: Option<&Key>) -> Result<(
     }
 }
 
-/// Compares without an early exit, so that a tag cannot be guessed byte by byte.
-fn constant_time_eq(left: &[u8], right: &[u8; 16]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
-}
-
-/// Kind and session of a frame of any version: the part of the header that no version changes.
-pub fn header_invariant(frame: &[u8]) -> Option<(u8, u64)> {
-    let mut cursor = Cursor::new(frame);
-    cursor.array_len(u32::from(u16::MAX), "header").ok()?;
-    let _version: u8 = cursor.uint("version").ok()?;
-    Some((cursor.uint("kind").ok()?, cursor.uint("session").ok()?))
-}
+#[cfg(test)]
+mod tests;

@@ -5,29 +5,19 @@ use std::io::{self, Write};
 use rmp::encode;
 
 use super::header::MAX_HEADER;
+use super::seq::MAX_COUNT;
 
 /// A growing buffer for control bodies.
 #[derive(Default)]
 pub(super) struct Put(Vec<u8>);
 
-/// A header under construction, on the stack.
+/// A header, or a fragment's fields, under construction on the stack.
 pub(super) struct PutHeader {
     bytes: [u8; MAX_HEADER],
     len: usize,
 }
 
-// rmp writes to any `Write`; these two take every write.
-impl Write for Put {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
+// rmp writes to any `Write`; this one takes every write.
 impl Write for PutHeader {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // The widest header is 62 bytes (see `MAX_HEADER`), so this slice is always in bounds.
@@ -53,22 +43,29 @@ impl Put {
     }
 
     pub(super) fn nested(&mut self, len: u32) -> &mut Self {
-        done(encode::write_array_len(self, len));
+        done(encode::write_array_len(&mut self.0, len));
         self
     }
 
+    /// A number that is computed with. One beyond the protocol's bound is held at it: "more than anybody
+    /// can count" still arrives as that, where the number itself would be refused.
     pub(super) fn uint(&mut self, value: impl Into<u64>) -> &mut Self {
-        done(encode::write_uint(self, value.into()));
+        self.id(value.into().min(MAX_COUNT))
+    }
+
+    /// Any 64 bits.
+    pub(super) fn id(&mut self, value: u64) -> &mut Self {
+        done(encode::write_uint(&mut self.0, value));
         self
     }
 
     pub(super) fn str(&mut self, text: &str) -> &mut Self {
-        done(encode::write_str(self, text));
+        done(encode::write_str(&mut self.0, text));
         self
     }
 
     pub(super) fn bin(&mut self, bytes: &[u8]) -> &mut Self {
-        done(encode::write_bin(self, bytes));
+        done(encode::write_bin(&mut self.0, bytes));
         self
     }
 

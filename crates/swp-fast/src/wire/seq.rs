@@ -6,6 +6,12 @@ use std::fmt;
 /// never wrap, and anything above it from the network is refused rather than computed with.
 pub const MAX_SEQ: u64 = 1 << 62;
 
+/// The largest number of any other kind: byte offsets, windows, counters. As with frame numbers, two of
+/// them can always be added. Ids alone use all 64 bits.
+///
+/// A larger number is refused when it is read, and held at this bound when it is written.
+pub const MAX_COUNT: u64 = MAX_SEQ;
+
 /// The number of a data frame within its session, counted from 0, dense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Seq(u64);
@@ -69,3 +75,6 @@ impl fmt::Display for PeerId {
         write!(f, "{:016x}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

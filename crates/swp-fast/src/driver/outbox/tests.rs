@@ -11,31 +11,31 @@ fn messages_share_a_frame_until_it_is_full() {
     let message = [7; 1000];
     let frames: Vec<u64> =
         (0..40).map(|_| outbox.push(&message).expect("there is room").0.get()).collect();
-    // 16 messages of 1,003 bytes fit a body of 16,320.
-    assert_eq!(frames[..16], [0; 16]);
-    assert_eq!(frames[16..32], [1; 16]);
+    // 17 messages of 1,003 bytes pass 16 KiB, at which a frame is full.
+    assert_eq!(frames[..17], [0; 17]);
+    assert_eq!(frames[17..34], [1; 17]);
     assert_eq!(outbox.end(), Seq::new(3).expect("in range"));
 }
 
 #[test]
 fn a_full_queue_refuses_and_keeps_what_it_has() {
-    let mut outbox = outbox(16 << 10);
+    let mut outbox = outbox(20_000);
     let mut taken = 0;
     while outbox.push(&[1; 100]).is_ok() {
         taken += 1;
     }
-    assert_eq!(taken, (16 << 10) / 102);
+    assert_eq!(taken, 20_000 / 102);
     assert_eq!(outbox.push(&[1; 100]), Err(Refused::Blocked));
     assert_eq!(outbox.push_large(100_000, || unreachable!()), Err(Refused::Blocked));
 }
 
 #[test]
 fn a_large_message_is_taken_alone_and_numbered_by_its_last_fragment() {
-    let mut outbox = outbox(16 << 10);
+    let mut outbox = outbox(20_000);
     let (last, was_empty) =
         outbox.push_large(100_000, || Bytes::from(vec![0; 100_000])).expect("the queue is empty");
     assert!(was_empty);
-    assert_eq!(last.get(), 100_000_u64.div_ceil(16_384 - 64 - 23) - 1);
+    assert_eq!(last.get(), 100_000_u64.div_ceil(16 << 10) - 1);
     assert_eq!(outbox.push(b"x"), Err(Refused::Blocked));
 }
 

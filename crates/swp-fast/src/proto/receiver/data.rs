@@ -90,8 +90,10 @@ impl Receiver {
         let distance = frame.seq.since(self.next) as usize;
         if distance > 0 {
             self.stats.out_of_order += 1;
-            // A new gap is told at once (RFC 9293 3.8.6.3 and RFC 5681 section 4.2).
-            if self.early_ranges.insert(frame.seq) {
+            // A new gap is told at once, and so is a part of one that is filled: that is a repair, and
+            // unreported it would soon be repeated (RFC 9293 3.8.6.3 and RFC 5681 section 4.2).
+            let fills = distance < self.early.len();
+            if self.early_ranges.insert(frame.seq) || fills {
                 self.ack_now = true;
             }
         } else {

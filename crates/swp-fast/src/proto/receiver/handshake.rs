@@ -1,16 +1,23 @@
 //! Joining a stream, and what the publisher says besides data.
 
+use bytes::Bytes;
+
 use super::{Receiver, ReceiverError, ReceiverEvent, Session, State};
 use crate::proto::{Dest, Transmit};
 use crate::time::Time;
-use crate::wire::{Control, Fin, Frame, Probe, Reset, Seq, SessionId, Syn, SynAck, WireError};
+use crate::wire::{
+    Control, Fin, Frame, Kind, Preamble, Probe, Reset, Seq, SessionId, Syn, SynAck, WireError,
+};
 
 impl Receiver {
     /// A frame that could not be opened. Only while joining can it say more than "noise": a publisher of
     /// another version answered.
-    pub(super) fn refuse(&mut self, error: WireError) {
+    pub(super) fn refuse(&mut self, frame: &Bytes, error: WireError) {
         self.stats.dropped.count_wire(error);
-        if let (WireError::Version { theirs }, State::Connecting { .. }) = (error, &self.state) {
+        let WireError::Version { theirs } = error else { return };
+        // It answers with a RESET, as publishers of every version do; the rest is noise, or for others.
+        let answer = Preamble::decode(frame).is_ok_and(|start| start.kind == Some(Kind::Reset));
+        if answer && matches!(self.state, State::Connecting { .. }) {
             self.fail(ReceiverError::Version { theirs });
         }
     }
@@ -51,6 +58,11 @@ impl Receiver {
             }
             return;
         }
+        // A publisher of ours never asks for this, and nobody is to make a consumer talk without pause.
+        if syn_ack.keep_alive.is_zero() || syn_ack.idle_timeout < syn_ack.keep_alive {
+            self.stats.dropped.malformed += 1;
+            return;
+        }
         self.session = Some(Session {
             id: frame.header.session,
             epoch: frame.header.epoch,
@@ -72,7 +84,8 @@ impl Receiver {
     fn handle_reset(&mut self, reset: Reset, ours: bool) {
         let joining = matches!(self.state, State::Connecting { .. });
         if ours || joining {
-            self.fail(ReceiverError::Reset { code: reset.code, reason: reset.reason });
+            let reason = crate::proto::sender::printable(&reset.reason);
+            self.fail(ReceiverError::Reset { code: reset.code, reason });
         } else {
             self.stats.dropped.foreign += 1;
         }
@@ -94,9 +107,11 @@ impl Receiver {
             self.end = Some(fin.end);
             self.trailer = fin.trailer;
         }
-        if let State::Ending { fin_ack_at, .. } = &mut self.state {
-            // The FIN-ACK was lost.
+        if let State::Ending { fin_ack_at, attempts } = &mut self.state {
+            // The FIN-ACK was lost, and the publisher is still there to be told (RFC 9293 3.10.7.4:
+            // a FIN in TIME-WAIT restarts its time-out).
             *fin_ack_at = now;
+            *attempts = 0;
         }
     }
 

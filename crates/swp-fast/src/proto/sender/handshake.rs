@@ -2,15 +2,15 @@
 
 use bytes::Bytes;
 
-use super::{Sender, SenderError, SenderEvent, State, display};
+use super::{Sender, SenderError, SenderEvent, State, display, printable};
 use crate::config::LateJoin;
 use crate::proto::Dest;
 use crate::proto::peer::{Joining, Peer, PeerState};
 use crate::proto::sender::LostReason;
 use crate::time::Time;
 use crate::wire::{
-    Announce, Control, PeerId, Reset, ResetCode, Seq, Syn, SynAck, VERSION, WireError,
-    header_invariant,
+    Announce, Control, Kind, PeerId, Preamble, Reset, ResetCode, Seq, Syn, SynAck, VERSION,
+    WireError,
 };
 
 impl Sender {
@@ -56,15 +56,16 @@ impl Sender {
         if self.is_over() {
             return;
         }
-        if let Some((kind, session)) = header_invariant(frame)
-            && kind == crate::wire::Kind::Syn as u8
-        {
+        if let Ok(Preamble { kind: Some(Kind::Syn), session, .. }) = Preamble::decode(frame) {
             let reason = format!("wire version {theirs} is not spoken here, {VERSION} is");
-            self.refuse(PeerId(session), session_name(session), ResetCode::Version, &reason);
+            // In a SYN the session's place holds the consumer's own id.
+            let peer = PeerId(session.0);
+            self.refuse(peer, peer.to_string(), ResetCode::Version, &reason);
         }
     }
 
-    pub(super) fn handle_syn(&mut self, now: Time, syn: Syn) {
+    pub(super) fn handle_syn(&mut self, now: Time, mut syn: Syn) {
+        syn.name = printable(&syn.name);
         match self.state {
             State::Open | State::Finishing(_) => {}
             // It asks again, and by then the stream is ours or it is not.
@@ -156,9 +157,16 @@ impl Sender {
         }
     }
 
+    /// A consumer that was given up speaks: the word that it got then was lost, and as it still hears the
+    /// group it would wait for ever for what it missed.
+    pub(super) fn disown(&mut self, id: PeerId) {
+        self.drop_as(|dropped| &mut dropped.foreign);
+        self.push_reset(id, ResetCode::UnknownSession, "this consumer is no member of the session");
+    }
+
     pub(super) fn handle_leave(&mut self, now: Time, reset: &Reset) {
         if self.peers.contains_key(&reset.peer) {
-            self.remove(now, reset.peer, LostReason::Left(reset.reason.clone()));
+            self.remove(now, reset.peer, LostReason::Left(printable(&reset.reason)));
         } else {
             self.drop_as(|dropped| &mut dropped.foreign);
         }
@@ -181,6 +189,7 @@ impl Sender {
             self.fail(error, ResetCode::Cancelled, "too few consumers are left");
         }
         self.release();
+        self.close_if_through();
     }
 
     /// The session is over; whoever is left is told.
@@ -193,8 +202,4 @@ impl Sender {
         self.state = State::Failed(error.clone());
         self.events.push_back(SenderEvent::Failed(error));
     }
-}
-
-fn session_name(session: u64) -> String {
-    PeerId(session).to_string()
 }

@@ -44,11 +44,9 @@ impl Sender {
     pub(super) fn window_open(&self, body_bytes: u64) -> bool {
         let retained = self.unsent.since(self.queue.first_seq());
         let end_bytes = self.sent_bytes + body_bytes;
-        let kept = self.queue.get(self.queue.first_seq());
-        let kept_from = kept.map_or(self.sent_bytes, |slot| slot.end_bytes);
         self.limit().is_some_and(|limit| self.unsent < limit.frames && end_bytes <= limit.bytes)
             && retained < self.config.retained_frames
-            && end_bytes.saturating_sub(kept_from) <= self.config.retained_bytes
+            && end_bytes - self.queue.first_bytes() <= self.config.retained_bytes
     }
 
     fn next_data(&mut self, now: Time) -> Option<Transmit> {

@@ -1,0 +1,28 @@
+//! How a session over NATS ends before its time.
+
+use crate::proto::SenderError;
+
+/// How a publisher's session ended before its time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// Ended by the protocol.
+    #[error(transparent)]
+    Protocol(#[from] SenderError),
+    /// NATS was away for longer than the outage time-out.
+    #[error("the connection to NATS was lost and did not come back")]
+    Disconnected,
+    /// The client failed.
+    #[error("NATS: {0}")]
+    Nats(String),
+    /// Finished already.
+    #[error("the stream was finished")]
+    Finished,
+}
+
+/// Why a subscriber's task ended, where the protocol does not know.
+#[derive(Debug, Clone)]
+pub(crate) enum SubscribeFailure {
+    Disconnected,
+    Nats(String),
+}

@@ -1,0 +1,151 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::wire::tests::arb;
+use crate::wire::{MAX_COUNT, MAX_SEQ};
+
+fn seq(value: u64) -> Seq {
+    Seq::new(value).expect("within bounds")
+}
+
+fn ack(cumulative: u64, ranges: &[(u64, u64)]) -> Ack {
+    let mut sack = SackRanges::default();
+    for &(start, end) in ranges {
+        assert!(sack.push(seq(start), seq(end)));
+    }
+    Ack {
+        peer: PeerId(1),
+        cumulative: seq(cumulative),
+        sack,
+        credit: Credit::default(),
+        latest: None,
+        delay_us: 0,
+        probe: 0,
+        duplicates: 0,
+        dropped: 0,
+    }
+}
+
+/// The body of an ACK whose numbers are all `cumulative` but for its ranges.
+fn body(cumulative: u64, numbers: &[u64]) -> Vec<u8> {
+    let mut body = Vec::new();
+    rmp::encode::write_array_len(&mut body, 10).expect("in memory");
+    for value in [1, cumulative, 0, 0, 0, 0, 0, 0, 0] {
+        rmp::encode::write_uint(&mut body, value).expect("in memory");
+    }
+    rmp::encode::write_array_len(&mut body, numbers.len() as u32).expect("in memory");
+    for &number in numbers {
+        rmp::encode::write_uint(&mut body, number).expect("in memory");
+    }
+    body
+}
+
+proptest! {
+    #[test]
+    fn reads_back(ack in arb::ack()) {
+        prop_assert_eq!(Ack::decode(&ack.encode()), Ok(ack));
+    }
+
+    /// Ranges at or below the cumulative ack say nothing; they must not make the report unreadable.
+    #[test]
+    fn any_ack_that_can_be_built_can_be_read(
+        ack in arb::ack(),
+        cumulative in arb::seq(),
+        bytes in any::<u64>(),
+        probe in any::<u64>(),
+    ) {
+        let credit = Credit { bytes, ..ack.credit };
+        let ack = Ack { cumulative, credit, probe, ..ack };
+        let read = Ack::decode(&ack.encode()).expect("readable");
+        let above: Vec<_> = ack.sack.iter().filter(|&(start, _)| start > cumulative).collect();
+        prop_assert_eq!(read.sack.iter().collect::<Vec<_>>(), above);
+        prop_assert_eq!(read.cumulative, cumulative);
+        prop_assert_eq!(read.credit.bytes, bytes.min(MAX_COUNT));
+        prop_assert_eq!(read.probe, probe.min(MAX_COUNT));
+    }
+
+    #[test]
+    fn ranges_stay_in_order(pushes in prop::collection::vec((0..200_u64, 0..200_u64), 0..100)) {
+        let mut sack = SackRanges::default();
+        let mut expected: Vec<(u64, u64)> = Vec::new();
+        for (start, end) in pushes {
+            let fits = start < end
+                && expected.last().is_none_or(|&(_, last)| last < start)
+                && expected.len() < MAX_SACK_RANGES;
+            prop_assert_eq!(sack.push(seq(start), seq(end)), fits);
+            if fits {
+                expected.push((start, end));
+            }
+        }
+        let held: Vec<_> = sack.iter().map(|(start, end)| (start.get(), end.get())).collect();
+        prop_assert_eq!(held, expected);
+    }
+}
+
+#[test]
+fn ranges_that_cannot_be_are_refused() {
+    let malformed = Err(WireError::Malformed("sack ranges"));
+    let gap = Err(WireError::OutOfRange("sack gap"));
+    let range = Err(WireError::OutOfRange("sack range"));
+    let said = |numbers: &[u64]| Ack::decode(&body(5, numbers)).map(|ack| ack.sack);
+    assert_eq!(said(&[1, 1]), Ok(ack(5, &[(6, 7)]).sack));
+    assert_eq!(said(&[0, 1]), malformed, "the first range touches the cumulative ack");
+    assert_eq!(said(&[1, 0]), malformed, "an empty range");
+    assert_eq!(said(&[1, 1, 0, 1]), malformed, "two ranges that touch");
+    assert_eq!(said(&[1, 1, 1]), malformed, "a range without its length");
+    assert_eq!(said(&[1; 66]), Err(WireError::OutOfRange("sack ranges")), "33 ranges");
+    assert_eq!(said(&[1; 64]).map(|sack| sack.len()), Ok(32));
+    assert_eq!(said(&[MAX_SEQ - 5, 1]), range);
+    assert_eq!(said(&[MAX_SEQ - 4, 1]), gap);
+    assert_eq!(said(&[u64::MAX, 1]), gap);
+    assert_eq!(said(&[1, u64::MAX]), range);
+    assert_eq!(said(&[MAX_SEQ - 6, 1]), Ok(ack(5, &[(MAX_SEQ - 1, MAX_SEQ)]).sack));
+}
+
+#[test]
+fn ranges_that_the_cumulative_ack_has_caught_up_with_are_left_out() {
+    let told = |cumulative| {
+        let ack = ack(cumulative, &[(6, 8), (10, 12), (20, 21)]);
+        Ack::decode(&ack.encode()).map(|ack| ack.sack.iter().next().map(|(start, _)| start.get()))
+    };
+    assert_eq!(told(5), Ok(Some(6)));
+    assert_eq!(told(6), Ok(Some(10)), "the first range touches the cumulative ack");
+    assert_eq!(told(7), Ok(Some(10)));
+    assert_eq!(told(9), Ok(Some(10)));
+    assert_eq!(told(30), Ok(None));
+}
+
+#[test]
+fn the_last_number_can_have_been_the_latest() {
+    let last = Ack { latest: Some(seq(MAX_SEQ - 1)), ..ack(0, &[]) };
+    assert_eq!(Ack::decode(&last.encode()), Ok(last));
+    let first = Ack { latest: Some(Seq::ZERO), ..ack(0, &[]) };
+    assert_eq!(Ack::decode(&first.encode()), Ok(first));
+}
+
+#[test]
+fn the_largest_ack_is_as_large_as_documented() {
+    let wide = 1_u64 << 33;
+    let ranges: Vec<_> = (1..=32).map(|n| ((2 * n) * wide, (2 * n + 1) * wide)).collect();
+    let largest = Ack {
+        peer: PeerId(u64::MAX),
+        credit: Credit { frames: seq(MAX_SEQ), bytes: MAX_COUNT },
+        latest: Some(seq(MAX_SEQ - 1)),
+        delay_us: u32::MAX,
+        probe: MAX_COUNT,
+        duplicates: MAX_COUNT,
+        dropped: MAX_COUNT,
+        ..ack(wide, &ranges)
+    };
+    let body = largest.encode();
+    assert_eq!(body.len(), 657);
+    assert_eq!(Ack::decode(&body), Ok(largest));
+}
+
+#[test]
+fn credit_takes_each_part_for_itself() {
+    let left = Credit { frames: seq(3), bytes: 100 };
+    let right = Credit { frames: seq(5), bytes: 50 };
+    assert_eq!(left.max(right), Credit { frames: seq(5), bytes: 100 });
+    assert_eq!(left.min(right), Credit { frames: seq(3), bytes: 50 });
+}

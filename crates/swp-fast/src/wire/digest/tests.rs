@@ -1,0 +1,58 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::wire::tests::arb;
+
+proptest! {
+    #[test]
+    fn a_digest_fits_its_body_only(
+        body in arb::bytes(2000),
+        at in any::<prop::sample::Index>(),
+        flip in 1..=u8::MAX,
+        integrity in arb::integrity(),
+    ) {
+        let digest = integrity.digest(&body);
+        prop_assert_eq!(digest.integrity(), integrity);
+        prop_assert!(digest.matches(&body));
+        if body.is_empty() || integrity == Integrity::None {
+            return Ok(());
+        }
+        let at = at.index(body.len());
+        prop_assert!(!digest.matches(&body[..at]));
+        let mut changed = body;
+        changed[at] ^= flip;
+        prop_assert!(!digest.matches(&changed));
+    }
+}
+
+/// RFC 3720, appendix B.4, and the published vector of blake3 for no input.
+#[test]
+fn digests_are_the_published_ones() {
+    assert_eq!(Integrity::Crc32c.digest(&[0; 32]), Digest::Crc32c(0x8a91_36aa));
+    assert_eq!(Integrity::Crc32c.digest(&[0xff; 32]), Digest::Crc32c(0x62a8_ab43));
+    let empty = 0xaf13_49b9_f5f9_a1a6_a040_4dea_36dc_c949_u128;
+    assert_eq!(Integrity::Blake3.digest(&[]), Digest::Blake3(empty.to_be_bytes()));
+    assert_eq!(Integrity::None.digest(b"anything"), Digest::None);
+}
+
+#[test]
+fn names_and_numbers_of_integrity_read_back() {
+    for integrity in [Integrity::Blake3, Integrity::Crc32c, Integrity::None] {
+        assert_eq!(integrity.to_string().parse(), Ok(integrity));
+        assert_eq!(Integrity::from_code(integrity.code()), Some(integrity));
+    }
+    assert!((3..=u8::MAX).all(|code| Integrity::from_code(code).is_none()));
+    let error = "md5".parse::<Integrity>().map_err(|error| error.to_string());
+    assert_eq!(error, Err("'md5' is none of blake3, crc32c, none".to_owned()));
+}
+
+#[test]
+fn a_key_does_not_show_itself() {
+    assert_eq!(format!("{:?}", Key::from_bytes([7; 32])), "Key(..)");
+}
+
+#[test]
+fn another_secret_makes_another_key() {
+    assert_ne!(Key::derive(b"one"), Key::derive(b"two"));
+    assert_eq!(Key::derive(b"one"), Key::derive(b"one"));
+}

@@ -1,0 +1,349 @@
+//! The exact bytes of one frame of each kind, so that the wire cannot change unnoticed. A change here
+//! is a new [`VERSION`].
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::wire::*;
+
+const SESSION: SessionId = SessionId(0x0123_4567_89ab_cdef);
+const PEER: PeerId = PeerId(0xfedc_ba98_7654_3210);
+
+fn seq(value: u64) -> Seq {
+    Seq::new(value).expect("within bounds")
+}
+
+fn controls() -> Vec<(&'static str, Control)> {
+    let mut sack = SackRanges::default();
+    assert!(sack.push(seq(100_002), seq(100_005)) && sack.push(seq(100_300), seq(170_000)));
+    let ack = Ack {
+        peer: PEER,
+        cumulative: seq(100_000),
+        sack,
+        credit: Credit { frames: seq(100_256), bytes: 1_700_000_000 },
+        latest: Some(seq(169_999)),
+        delay_us: 250,
+        probe: 7,
+        duplicates: 300,
+        dropped: 0,
+    };
+    let syn = Syn {
+        peer: PEER,
+        name: "ticks-1 \u{e9}".to_owned(),
+        window_frames: 256,
+        window_bytes: 4 << 20,
+        max_message_bytes: 1 << 33,
+    };
+    let syn_ack = SynAck {
+        peer: PEER,
+        start: seq(100_000),
+        start_bytes: 1_638_400_000,
+        integrity: Integrity::Blake3,
+        max_body_bytes: 17_413,
+        max_message_bytes: 64 << 20,
+        keep_alive: Duration::from_millis(500),
+        idle_timeout: Duration::from_secs(10),
+    };
+    let probe = Probe { peer: Some(PEER), number: 7, next: seq(170_000) };
+    let trailer = Bytes::from_static(b"bye");
+    let reset = Reset { peer: PEER, code: ResetCode::Refused, reason: "full".to_owned() };
+    vec![
+        ("ack", Control::Ack(ack)),
+        ("syn", Control::Syn(syn)),
+        ("syn-ack", Control::SynAck(syn_ack)),
+        ("probe one", Control::Probe(probe)),
+        ("probe all", Control::Probe(Probe { peer: None, ..probe })),
+        ("fin", Control::Fin(Fin { end: seq(170_000), trailer })),
+        ("fin-ack", Control::FinAck(FinAck { peer: PEER })),
+        ("closed", Control::Closed(FinAck { peer: PEER })),
+        ("reset", Control::Reset(reset)),
+        ("announce", Control::Announce(Announce { peer: PEER, claiming: true })),
+    ]
+}
+
+/// One frame of each kind; data frames with each digest that `sealer` allows.
+pub(super) fn frames(sealer: &Sealer) -> Vec<(String, Bytes)> {
+    let mut frames = Vec::new();
+    for integrity in [Integrity::Blake3, Integrity::Crc32c, Integrity::None] {
+        if sealer.is_keyed() && integrity != Integrity::Blake3 {
+            continue;
+        }
+        let mut open = OpenFrame::new(100);
+        assert!(open.push(b"hello") && open.push(b"") && open.push(b"world"));
+        let packed = (Kind::Data, open.into_buf());
+        let piece = (Kind::Fragment, encode_fragment(1_000_000, 32_768, b"piece"));
+        for (kind, buf) in [packed, piece] {
+            let digest = integrity.digest(&buf[MAX_HEADER..]);
+            let header = Header { kind, session: SESSION, epoch: 1, seq: seq(100_000), digest };
+            frames.push((format!("{kind:?} {integrity}"), sealer.seal_data(buf, &header)));
+        }
+    }
+    for (name, control) in controls() {
+        frames.push((name.to_owned(), sealer.seal_control(SESSION, 1, seq(42), &control)));
+    }
+    frames
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn compare(sealer: &Sealer, golden: &[(&str, [&str; 3])]) {
+    let frames = frames(sealer);
+    let made: Vec<(&str, String)> =
+        frames.iter().map(|(name, frame)| (name.as_str(), hex(frame))).collect();
+    let golden: Vec<(&str, String)> =
+        golden.iter().map(|&(name, parts)| (name, parts.concat())).collect();
+    assert_eq!(made, golden);
+}
+
+#[test]
+fn frames_are_byte_for_byte_these() {
+    compare(&Sealer::default(), UNKEYED);
+}
+
+#[test]
+fn keyed_frames_are_byte_for_byte_these() {
+    compare(&Sealer::new(Some(Key::from_bytes([7; 32]))), KEYED);
+}
+
+/// What is read from those bytes is what was written.
+#[test]
+fn golden_frames_read_back() {
+    for key in [None, Some(Key::from_bytes([7; 32]))] {
+        let sealer = Sealer::new(key);
+        let controls = controls();
+        let frames = frames(&sealer);
+        let (data, control) = frames.split_at(frames.len() - controls.len());
+        for ((_, frame), (_, expected)) in control.iter().zip(controls) {
+            let frame = sealer.open(frame).expect("in order");
+            assert_eq!((frame.header.session, frame.header.epoch), (SESSION, 1));
+            assert_eq!(frame.header.seq, seq(42));
+            assert_eq!(frame.control(), Some(Ok(expected)));
+        }
+        for (_, frame) in data {
+            let frame = sealer.open(frame).expect("in order");
+            assert_eq!(frame.header.seq, seq(100_000));
+            assert_eq!(frame.control(), None);
+            if frame.header.kind == Kind::Data {
+                let messages: Vec<_> = Messages::new(frame.body).collect();
+                let expected: [&'static [u8]; 3] = [b"hello", b"", b"world"];
+                assert_eq!(messages, expected.map(|m| Ok(Bytes::from_static(m))));
+            } else {
+                let piece = Bytes::from_static(b"piece");
+                let expected = Fragment { total: 1_000_000, offset: 32_768, piece };
+                assert_eq!(Fragment::decode(&frame.body), Ok(expected));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_derived_key_is_this_one() {
+    let derived = Key::derive(b"a secret of high entropy");
+    assert_eq!(derived, Key::from_bytes(DERIVED));
+}
+
+const DERIVED: [u8; 32] = [
+    0x35, 0xf8, 0x91, 0x85, 0x4c, 0xf5, 0x95, 0x37, 0xce, 0xaf, 0x8d, 0xc5, 0x9c, 0xd5, 0xa3, 0x85,
+    0xf9, 0xaa, 0x34, 0x07, 0x94, 0x83, 0xf1, 0x67, 0xcc, 0x03, 0x23, 0x91, 0xce, 0x18, 0x74, 0x86,
+];
+
+// Each frame as header, check, body.
+const UNKEYED: &[(&str, [&str; 3])] = &[
+    (
+        "Data blake3",
+        [
+            "960100cf0123456789abcdef01ce000186a0c4108fa4759a16ae916aef963b25b7592261",
+            "ce128181ab",
+            "c40568656c6c6fc400c405776f726c64",
+        ],
+    ),
+    (
+        "Fragment blake3",
+        [
+            "960101cf0123456789abcdef01ce000186a0c4106f461a24587a356165c21bd2c8a2ac97",
+            "ce19cecf1a",
+            "ce000f4240cd8000c4057069656365",
+        ],
+    ),
+    (
+        "Data crc32c",
+        [
+            "960100cf0123456789abcdef01ce000186a0c404b10775f2",
+            "ceb2b9dc56",
+            "c40568656c6c6fc400c405776f726c64",
+        ],
+    ),
+    (
+        "Fragment crc32c",
+        [
+            "960101cf0123456789abcdef01ce000186a0c404dd1419fd",
+            "ce88d42d24",
+            "ce000f4240cd8000c4057069656365",
+        ],
+    ),
+    (
+        "Data none",
+        [
+            "960100cf0123456789abcdef01ce000186a0c400",
+            "cebe771907",
+            "c40568656c6c6fc400c405776f726c64",
+        ],
+    ),
+    (
+        "Fragment none",
+        [
+            "960101cf0123456789abcdef01ce000186a0c400",
+            "ceb11e1b2c",
+            "ce000f4240cd8000c4057069656365",
+        ],
+    ),
+    (
+        "ack",
+        [
+            "960102cf0123456789abcdef012ac40420b1924d",
+            "ce0c074f0f",
+            "9acffedcba9876543210ce000186a0ce000187a0ce6553f100ce00029810ccfa07cd012c00940203cd0127ce00011044",
+        ],
+    ),
+    (
+        "syn",
+        [
+            "960103cf0123456789abcdef012ac404f9486f94",
+            "ce577e502a",
+            "95cffedcba9876543210aa7469636b732d3120c3a9cd0100ce00400000cf0000000200000000",
+        ],
+    ),
+    (
+        "syn-ack",
+        [
+            "960104cf0123456789abcdef012ac4048ee53888",
+            "ce79896ee9",
+            "98cffedcba9876543210ce000186a0ce61a8000002cd4405ce04000000cd01f4cd2710",
+        ],
+    ),
+    (
+        "probe one",
+        [
+            "960105cf0123456789abcdef012ac40411d0e8b9",
+            "ce718078d8",
+            "9391cffedcba987654321007ce00029810",
+        ],
+    ),
+    ("probe all", ["960105cf0123456789abcdef012ac40402b72ae5", "ce97e04668", "939007ce00029810"]),
+    ("fin", ["960106cf0123456789abcdef012ac404289a3f30", "ce7e181ad1", "92ce00029810c403627965"]),
+    ("fin-ack", ["960107cf0123456789abcdef012ac404b08d72fa", "ceafe7e816", "91cffedcba9876543210"]),
+    ("closed", ["960108cf0123456789abcdef012ac404b08d72fa", "cef8b0f79f", "91cffedcba9876543210"]),
+    (
+        "reset",
+        [
+            "960109cf0123456789abcdef012ac4049ab56564",
+            "cebb1062f7",
+            "93cffedcba987654321003a466756c6c",
+        ],
+    ),
+    (
+        "announce",
+        ["96010acf0123456789abcdef012ac404845474df", "ce7e728ad7", "92cffedcba987654321001"],
+    ),
+];
+
+const KEYED: &[(&str, [&str; 3])] = &[
+    (
+        "Data blake3",
+        [
+            "960100cf0123456789abcdef01ce000186a0c4108fa4759a16ae916aef963b25b7592261",
+            "c410e3b87b564a26d3b12b325f221cafbb09",
+            "c40568656c6c6fc400c405776f726c64",
+        ],
+    ),
+    (
+        "Fragment blake3",
+        [
+            "960101cf0123456789abcdef01ce000186a0c4106f461a24587a356165c21bd2c8a2ac97",
+            "c410cac31882443471a3d8fcd62c5e058504",
+            "ce000f4240cd8000c4057069656365",
+        ],
+    ),
+    (
+        "ack",
+        [
+            "960102cf0123456789abcdef012ac410b8b2c1f7ef6c3302c045679acc317a59",
+            "c41092f164cd24ea6efb390b59f71321c530",
+            "9acffedcba9876543210ce000186a0ce000187a0ce6553f100ce00029810ccfa07cd012c00940203cd0127ce00011044",
+        ],
+    ),
+    (
+        "syn",
+        [
+            "960103cf0123456789abcdef012ac410e7eabf2364e4f4597b9f3256fccb8cd5",
+            "c410b0b92304a364a68f48aad668d88a3dcf",
+            "95cffedcba9876543210aa7469636b732d3120c3a9cd0100ce00400000cf0000000200000000",
+        ],
+    ),
+    (
+        "syn-ack",
+        [
+            "960104cf0123456789abcdef012ac4100c27929c5b9b405c9b7405dac62e0517",
+            "c410c420d03025e1011d6c2b7ddd1f224aa2",
+            "98cffedcba9876543210ce000186a0ce61a8000002cd4405ce04000000cd01f4cd2710",
+        ],
+    ),
+    (
+        "probe one",
+        [
+            "960105cf0123456789abcdef012ac41015a07e50f5117e8bb612a094f94ebd0a",
+            "c41053c5145503cd3cc978b1ab96f83dc32e",
+            "9391cffedcba987654321007ce00029810",
+        ],
+    ),
+    (
+        "probe all",
+        [
+            "960105cf0123456789abcdef012ac4109125f9a2755672cee5e54afb7ef012b7",
+            "c4102c4c1b056b89f7045b870ecc109f92c2",
+            "939007ce00029810",
+        ],
+    ),
+    (
+        "fin",
+        [
+            "960106cf0123456789abcdef012ac41025ba2bed92144ee13bf716029dd71bd8",
+            "c410e8ff416c03d58ae093d8536f0374dabc",
+            "92ce00029810c403627965",
+        ],
+    ),
+    (
+        "fin-ack",
+        [
+            "960107cf0123456789abcdef012ac4103057658fecc96b22ae08f08a56737d7a",
+            "c41016a3f621a189a21f9838be8227e1f252",
+            "91cffedcba9876543210",
+        ],
+    ),
+    (
+        "closed",
+        [
+            "960108cf0123456789abcdef012ac4103057658fecc96b22ae08f08a56737d7a",
+            "c410f5a331a14bb23f47f15022b643a767c9",
+            "91cffedcba9876543210",
+        ],
+    ),
+    (
+        "reset",
+        [
+            "960109cf0123456789abcdef012ac410946b5b5edcfad24ee6dcc350110afbab",
+            "c410d3e1c179c125698be98785d1bc2e23c4",
+            "93cffedcba987654321003a466756c6c",
+        ],
+    ),
+    (
+        "announce",
+        [
+            "96010acf0123456789abcdef012ac410b83ea47a92f0b3a530776f1f522c83c2",
+            "c410cd8f2acffc2f7d80059de3b8bc7cdff2",
+            "92cffedcba987654321001",
+        ],
+    ),
+];

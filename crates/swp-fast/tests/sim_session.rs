@@ -1,0 +1,342 @@
+//! How sessions begin and end, with every control frame lost in turn.
+#![cfg(feature = "sim")]
+
+use std::time::Duration;
+
+use swp_fast::config::{ConfirmEnd, LateJoin, UnackedLimit};
+use swp_fast::proto::{ReceiverError, ReceiverEvent, SenderError, SenderEvent};
+use swp_fast::sim::{Node, Outcome, PathConfig, SimConfig, World};
+use swp_fast::wire::{Key, Kind, ResetCode};
+
+const MINUTES: Duration = Duration::from_secs(300);
+
+fn config(seed: u64) -> SimConfig {
+    let mut config = SimConfig::new(seed);
+    config.messages = vec![5_000; 300];
+    config
+}
+
+fn endless(seed: u64) -> SimConfig {
+    let mut config = SimConfig::new(seed);
+    config.messages = vec![5_000; 2_000];
+    config.write_interval = Duration::from_millis(10);
+    config
+}
+
+fn failed_with(outcome: &Outcome, consumer: usize, code: ResetCode) -> bool {
+    outcome.consumers[consumer].has(|event| {
+        matches!(event, ReceiverEvent::Failed(ReceiverError::Reset { code: found, .. }) if *found == code)
+    })
+}
+
+fn lost(outcome: &Outcome) -> bool {
+    outcome.publishers[0].has(|event| matches!(event, SenderEvent::Lost { .. }))
+}
+
+fn consumer_lost(event: &SenderEvent) -> bool {
+    matches!(event, SenderEvent::Failed(SenderError::ConsumerLost { .. }))
+}
+
+#[test]
+fn any_control_frame_may_be_lost() {
+    let kinds =
+        [Kind::Syn, Kind::SynAck, Kind::Ack, Kind::Fin, Kind::FinAck, Kind::Closed, Kind::Announce];
+    for kind in kinds {
+        for nth in 0..3 {
+            let mut world = World::new(config(1));
+            world.lose_nth(kind, nth);
+            let outcome = world.run(Duration::from_secs(5));
+            assert!(outcome.is_complete(), "{kind:?} {nth} lost: {outcome}");
+            assert_eq!(outcome.consumers[0].delivered, 300, "{outcome}");
+            assert_eq!(outcome.retransmits(), 0, "{kind:?} {nth} lost: {outcome}");
+        }
+    }
+}
+
+#[test]
+fn all_of_a_kind_lost_for_a_second() {
+    for kind in [Kind::Syn, Kind::SynAck, Kind::Ack, Kind::Fin, Kind::FinAck, Kind::Closed] {
+        let mut world = World::new(config(2));
+        world.lose_where(move |transit| {
+            transit.kind == Some(kind) && transit.at.as_nanos() < 1_000_000_000
+        });
+        let outcome = world.run(Duration::from_secs(10));
+        assert!(outcome.is_complete(), "{kind:?}: {outcome}");
+        assert_eq!(outcome.consumers[0].delivered, 300, "{outcome}");
+    }
+}
+
+/// The publisher may go once it has said Closed: a consumer that never hears it ends all the same.
+#[test]
+fn consumer_ends_though_closed_never_comes() {
+    let mut world = World::new(config(3));
+    world.lose_where(|transit| transit.kind == Some(Kind::Closed));
+    let outcome = world.run(Duration::from_secs(10));
+    assert!(outcome.is_complete(), "{outcome}");
+}
+
+#[test]
+fn end_is_confirmed_only_when_the_application_says_so() {
+    let mut config = config(4);
+    config.subscribe.confirm_end = ConfirmEnd::Explicitly;
+    let mut world = World::new(config);
+    let outcome = world.run_for(Duration::from_secs(60));
+    assert_eq!(outcome.consumers[0].delivered, 300, "{outcome}");
+    assert!(!outcome.publishers[0].has(|event| *event == SenderEvent::Closed), "{outcome}");
+    world.close(0);
+    assert!(world.run(MINUTES).is_complete());
+}
+
+#[test]
+fn consumer_that_is_killed_is_lost_within_the_idle_time_out() {
+    let mut world = World::new(endless(5));
+    world.run_for(Duration::from_secs(1));
+    world.kill(Node::Consumer(0));
+    let outcome = world.run_for(Duration::from_millis(11_500));
+    assert!(outcome.publishers[0].has(consumer_lost), "{outcome}");
+}
+
+#[test]
+fn consumer_that_is_killed_while_all_is_quiet_is_lost_too() {
+    let mut config = config(6);
+    config.finish = false;
+    let mut world = World::new(config);
+    world.run_for(Duration::from_secs(5));
+    world.kill(Node::Consumer(0));
+    let outcome = world.run_for(Duration::from_secs(12));
+    assert!(outcome.publishers[0].has(consumer_lost), "{outcome}");
+}
+
+#[test]
+fn publisher_that_is_killed_is_missed_within_the_idle_time_out() {
+    let mut world = World::new(endless(7));
+    world.run_for(Duration::from_secs(1));
+    world.kill(Node::Publisher(0));
+    let outcome = world.run_for(Duration::from_millis(10_500));
+    let timed_out =
+        |event: &ReceiverEvent| matches!(event, ReceiverEvent::Failed(ReceiverError::TimedOut(_)));
+    assert!(outcome.consumers[0].has(timed_out), "{outcome}");
+}
+
+#[test]
+fn quiet_session_lives() {
+    let mut config = config(8);
+    config.finish = false;
+    let mut world = World::new(config);
+    let outcome = world.run_for(Duration::from_secs(3600));
+    assert!(!lost(&outcome), "{outcome}");
+    assert_eq!(outcome.retransmits(), 0, "{outcome}");
+    // A question a second, and no more.
+    assert!(outcome.publishers[0].stats.probes < 3_700, "{outcome}");
+    world.finish(0);
+    assert!(world.run(MINUTES).is_complete());
+}
+
+#[test]
+fn consumer_cancels() {
+    let mut world = World::new(endless(9));
+    world.run_for(Duration::from_secs(1));
+    world.cancel(0, "had enough");
+    let outcome = world.run(Duration::from_secs(1));
+    assert!(outcome.publishers[0].has(consumer_lost), "{outcome}");
+    assert!(format!("{:?}", outcome.publishers[0].events).contains("had enough"), "{outcome}");
+}
+
+#[test]
+fn publisher_aborts() {
+    let mut world = World::new(endless(10));
+    world.run_for(Duration::from_secs(1));
+    world.abort(0, "changed my mind");
+    let outcome = world.run(Duration::from_secs(1));
+    assert!(failed_with(&outcome, 0, ResetCode::Cancelled), "{outcome}");
+}
+
+#[test]
+fn one_of_two_leaves_and_the_other_gets_all() {
+    let mut config = config(11);
+    config.consumers = 2;
+    config.write_interval = Duration::from_millis(1);
+    let mut world = World::new(config);
+    world.run_for(Duration::from_millis(50));
+    world.cancel(0, "had enough");
+    let outcome = world.run(MINUTES);
+    assert!(lost(&outcome), "{outcome}");
+    assert!(outcome.publishers[0].has(|event| *event == SenderEvent::Closed), "{outcome}");
+    assert_eq!(outcome.consumers[1].delivered, 300, "{outcome}");
+}
+
+/// One has finished and the other dies: nobody is left to wait for.
+#[test]
+fn stream_closes_when_the_last_one_to_wait_for_is_lost() {
+    let mut config = config(12);
+    config.consumers = 2;
+    let mut world = World::new(config);
+    world.pause_reading(1, true);
+    world.run_for(Duration::from_secs(1));
+    world.kill(Node::Consumer(1));
+    let outcome = world.run(Duration::from_secs(30));
+    assert!(lost(&outcome), "{outcome}");
+    assert!(outcome.publishers[0].has(|event| *event == SenderEvent::Closed), "{outcome}");
+}
+
+/// It was given up and does not know it: what it still hears of the group must not keep it waiting.
+#[test]
+fn consumer_that_was_given_up_while_cut_off_is_told() {
+    let mut config = endless(13);
+    config.consumers = 2;
+    let mut world = World::new(config);
+    world.run_for(Duration::from_secs(1));
+    // It hears the publisher, and cannot be heard; then the farewell is lost as well.
+    world.lose_where(|transit| {
+        let late = transit.at.as_nanos() > 14_000_000_000;
+        !late && (transit.from == Node::Consumer(1) || transit.kind == Some(Kind::Reset))
+    });
+    let outcome = world.run_for(Duration::from_secs(18));
+    assert!(lost(&outcome), "{outcome}");
+    assert!(failed_with(&outcome, 1, ResetCode::UnknownSession), "{outcome}");
+}
+
+#[test]
+fn bus_restart() {
+    for (seed, away) in [(14, Duration::from_millis(100)), (15, Duration::from_secs(5))] {
+        let mut config = SimConfig::new(seed);
+        config.messages = vec![15_000; 2_000];
+        config.write_interval = Duration::from_micros(300);
+        config.consumers = 2;
+        config.publish.min_consumers = 2;
+        let mut world = World::new(config);
+        world.run_for(Duration::from_millis(100));
+        world.bus_down();
+        world.run_for(away);
+        world.bus_up();
+        let outcome = world.run(MINUTES);
+        assert!(outcome.is_complete(), "{outcome}");
+        assert!(outcome.retransmits() > 0, "{outcome}");
+    }
+}
+
+#[test]
+fn bus_restart_at_every_stage_of_a_short_session() {
+    for at in 0..40 {
+        let mut config = config(16);
+        config.messages.truncate(60);
+        let mut world = World::new(config);
+        world.run_for(Duration::from_micros(at * 250));
+        world.bus_down();
+        world.run_for(Duration::from_millis(300));
+        world.bus_up();
+        let outcome = world.run(MINUTES);
+        assert!(outcome.is_complete(), "bus down at {at} * 250 us: {outcome}");
+        assert_eq!(outcome.consumers[0].delivered, 60, "{outcome}");
+    }
+}
+
+#[test]
+fn late_consumer_is_refused() {
+    let mut world = World::new(endless(17));
+    world.run_for(Duration::from_secs(1));
+    world.add_consumer(Default::default());
+    let outcome = world.run_for(Duration::from_secs(1));
+    assert!(failed_with(&outcome, 1, ResetCode::Refused), "{outcome}");
+    assert!(!lost(&outcome), "{outcome}");
+}
+
+#[test]
+fn late_consumer_starts_from_now() {
+    let mut config = endless(18);
+    config.publish.late_join = LateJoin::FromNow;
+    let mut world = World::new(config);
+    world.run_for(Duration::from_secs(5));
+    world.add_consumer(Default::default());
+    world.begins_anywhere(1);
+    let outcome = world.run(MINUTES);
+    assert!(outcome.is_complete(), "{outcome}");
+    assert_eq!(outcome.consumers[0].delivered, 2_000, "{outcome}");
+    let late = outcome.consumers[1].delivered;
+    assert!(late > 1_400 && late <= 1_500, "{outcome}");
+}
+
+fn claiming(seed: u64) -> SimConfig {
+    let mut config = endless(seed);
+    config.publish.claim_timeout = Duration::from_millis(200);
+    config
+}
+
+#[test]
+fn elder_publisher_keeps_the_stream() {
+    let config = claiming(19);
+    let publish = config.publish.clone();
+    let mut world = World::new(config);
+    world.run_for(Duration::from_secs(1));
+    world.add_publisher(publish);
+    let outcome = world.run_for(Duration::from_secs(1));
+    let refused = |event: &SenderEvent| *event == SenderEvent::Failed(SenderError::StreamInUse);
+    assert!(outcome.publishers[1].has(refused), "{outcome}");
+    assert!(!outcome.publishers[0].has(refused), "{outcome}");
+    assert!(outcome.consumers[0].delivered > 150, "{outcome}");
+}
+
+#[test]
+fn of_two_that_claim_at_once_exactly_one_wins() {
+    for seed in 0..50 {
+        let mut config = claiming(seed);
+        let publish = config.publish.clone();
+        config.down = PathConfig { loss: 0.02, ..PathConfig::default() };
+        let mut world = World::new(config);
+        world.run_for(Duration::from_millis(seed * 4 % 190));
+        world.add_publisher(publish);
+        let outcome = world.run_for(Duration::from_secs(2));
+        let refused = |event: &SenderEvent| *event == SenderEvent::Failed(SenderError::StreamInUse);
+        let refusals = outcome.publishers.iter().filter(|one| one.has(refused)).count();
+        assert_eq!(refusals, 1, "{outcome}");
+        assert!(outcome.consumers[0].delivered > 0, "{outcome}");
+    }
+}
+
+#[test]
+fn keyed_session_works_and_ignores_whoever_has_no_key() {
+    let mut config = endless(20);
+    config.publish.key = Some(Key::derive(b"a secret"));
+    config.subscribe.key = config.publish.key.clone();
+    let mut world = World::new(config);
+    let mut stranger = swp_fast::config::SubscribeConfig::default();
+    world.add_consumer(stranger.clone());
+    stranger.key = Some(Key::derive(b"another secret"));
+    world.add_consumer(stranger);
+    let outcome = world.run_for(Duration::from_secs(5));
+    assert!(outcome.consumers[0].delivered > 450, "{outcome}");
+    for consumer in &outcome.consumers[1..] {
+        assert_eq!(consumer.delivered, 0, "{outcome}");
+        assert!(consumer.events.is_empty(), "{outcome}");
+        assert!(consumer.stats.dropped.unauthenticated > 0, "{outcome}");
+    }
+    assert!(outcome.publishers[0].stats.dropped.unauthenticated > 0, "{outcome}");
+    assert_eq!(outcome.publishers[0].stats.consumers.len(), 1, "{outcome}");
+}
+
+#[test]
+fn unacked_limit_ends_a_membership() {
+    let mut config = endless(21);
+    config.publish.unacked_limit =
+        Some(UnackedLimit { frames: 50, within: Duration::from_secs(2) });
+    let mut world = World::new(config);
+    let outcome = world.run_for(Duration::from_secs(1));
+    assert!(!lost(&outcome), "{outcome}");
+    world.cut(Node::Consumer(0), true);
+    let outcome = world.run_for(Duration::from_secs(2));
+    assert!(outcome.publishers[0].has(consumer_lost), "{outcome}");
+    assert!(format!("{:?}", outcome.publishers[0].events).contains("TooManyUnacked"), "{outcome}");
+}
+
+#[test]
+fn nothing_is_sent_before_enough_have_joined() {
+    let mut config = config(22);
+    config.publish.min_consumers = 2;
+    let mut world = World::new(config);
+    let outcome = world.run_for(Duration::from_secs(30));
+    assert_eq!(outcome.publishers[0].stats.frames, 0, "{outcome}");
+    world.add_consumer(Default::default());
+    let outcome = world.run(MINUTES);
+    assert!(outcome.is_complete(), "{outcome}");
+    assert!(outcome.consumers.iter().all(|consumer| consumer.delivered == 300), "{outcome}");
+}

@@ -1,0 +1,244 @@
+//! The stream arrives, whole and in order, through all weathers.
+#![cfg(feature = "sim")]
+
+use std::time::Duration;
+
+use swp_fast::sim::{Node, Outcome, PathConfig, SimConfig, World};
+use swp_fast::wire::Kind;
+
+const MINUTES: Duration = Duration::from_secs(300);
+
+fn lossy(loss: f64) -> PathConfig {
+    PathConfig { loss, ..PathConfig::default() }
+}
+
+fn completes(config: SimConfig) -> Outcome {
+    let messages = config.messages.len() as u64;
+    let outcome = World::new(config).run(MINUTES);
+    assert!(outcome.is_complete(), "{outcome}");
+    for consumer in &outcome.consumers {
+        assert_eq!(consumer.delivered, messages, "{outcome}");
+        assert_eq!(consumer.stats.messages, messages, "{outcome}");
+        assert_eq!(consumer.stats.dropped.beyond_window, 0, "{outcome}");
+    }
+    outcome
+}
+
+#[test]
+fn clean_path_repeats_nothing() {
+    let mut config = SimConfig::new(1);
+    config.messages = vec![1_000; 20_000];
+    let outcome = completes(config);
+    assert_eq!(outcome.retransmits(), 0, "{outcome}");
+    assert!(outcome.publishers[0].stats.probes <= 5, "{outcome}");
+    assert_eq!(outcome.consumers[0].stats.duplicates, 0, "{outcome}");
+    assert_eq!(outcome.consumers[0].stats.out_of_order, 0, "{outcome}");
+    assert_eq!(outcome.consumers[0].stats.dropped.total(), 0, "{outcome}");
+}
+
+#[test]
+fn jitter_that_keeps_the_order_repeats_nothing() {
+    for seed in 0..20 {
+        let mut config = SimConfig::new(seed);
+        config.messages = vec![1_000; 2_000];
+        config.down.jitter = Duration::from_millis(5);
+        config.up.jitter = Duration::from_millis(5);
+        let outcome = completes(config);
+        assert_eq!(outcome.retransmits(), 0, "{outcome}");
+    }
+}
+
+#[test]
+fn loss_both_ways() {
+    for (seed, loss) in [(1, 0.01), (2, 0.05), (3, 0.20), (4, 0.20), (5, 0.50)] {
+        let mut config = SimConfig::new(seed);
+        config.messages = vec![4_000; 4_000];
+        config.down = lossy(loss);
+        config.up = lossy(loss);
+        let outcome = completes(config);
+        let frames = outcome.publishers[0].stats.frames as f64;
+        // Each frame is sent 1 / (1 - loss) times on average; more would be waste.
+        let expected = frames * loss / (1.0 - loss);
+        assert!((outcome.retransmits() as f64) < expected * 1.3 + 10.0, "{outcome}");
+        assert!(outcome.retransmits() > 0, "{outcome}");
+    }
+}
+
+#[test]
+fn reordering_costs_few_repeats() {
+    let mut config = SimConfig::new(6);
+    config.messages = vec![4_000; 8_000];
+    config.down.reorder = 0.05;
+    config.up.reorder = 0.05;
+    let outcome = completes(config);
+    assert!(outcome.consumers[0].stats.out_of_order > 10, "{outcome}");
+    assert!(outcome.retransmits() < outcome.publishers[0].stats.frames / 20, "{outcome}");
+}
+
+#[test]
+fn duplicates_are_dropped_and_counted() {
+    let mut config = SimConfig::new(7);
+    config.messages = vec![4_000; 4_000];
+    config.down.duplicate = 0.3;
+    config.up.duplicate = 0.3;
+    let outcome = completes(config);
+    assert!(outcome.consumers[0].stats.duplicates > 100, "{outcome}");
+    assert!(outcome.retransmits() <= outcome.publishers[0].stats.frames / 20, "{outcome}");
+}
+
+fn noisy(seed: u64) -> SimConfig {
+    let mut config = SimConfig::new(seed);
+    let path = PathConfig {
+        latency: Duration::from_micros(100 + seed * 37 % 20_000),
+        jitter: Duration::from_micros(seed * 91 % 10_000),
+        loss: 0.01 * (seed % 21) as f64,
+        duplicate: 0.01 * (seed % 11) as f64,
+        reorder: 0.01 * (seed % 13) as f64,
+        corrupt: 0.01 * (seed % 5) as f64,
+    };
+    config.down = path;
+    config.up = path;
+    config.consumers = 1 + (seed % 3) as usize;
+    config.publish.min_consumers = config.consumers;
+    config.publish.frame_bytes = 512 << (seed % 4);
+    config.subscribe.window_frames = 1 + seed * seed % 200;
+    config.subscribe.window_bytes = 4096 << (seed % 5);
+    config.read_interval = Duration::from_micros((seed % 4) * 100);
+    config.write_interval = Duration::from_micros((seed % 3) * 50);
+    // A chance of one in five to lose an answer is nobody's death.
+    config.publish.idle_timeout = Duration::from_secs(60);
+    let size = |index: u64| (index * index * 7 + seed * 13) % 700 * (1 + index % 7 / 6 * 8);
+    config.messages = (0..400).map(|index| size(index) as usize).collect();
+    config
+}
+
+#[test]
+fn noise_of_all_kinds_over_many_seeds() {
+    for seed in 0..200 {
+        completes(noisy(seed));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = || World::new(noisy(17)).run(MINUTES).to_string();
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn messages_from_nothing_to_a_mebibyte() {
+    for (seed, loss) in [(8, 0.0), (9, 0.05)] {
+        let mut config = SimConfig::new(seed);
+        config.messages =
+            vec![0, 1, 255, 256, 16_000, 16_384, 1 << 20, 0, 65_535, 65_536, 7, 100_000];
+        config.messages.extend(vec![0; 500]);
+        config.messages.push((1 << 20) - 1);
+        config.down = lossy(loss);
+        config.up = lossy(loss);
+        completes(config);
+    }
+}
+
+#[test]
+fn nothing_at_all_is_a_stream_too() {
+    completes(SimConfig::new(10));
+}
+
+/// The last frame of a burst is lost: no later frame tells. The question comes half a round trip and
+/// two ack delays later, its answer a round trip after that, and the repair half a round trip later.
+#[test]
+fn lost_tail_is_repaired_within_two_round_trips() {
+    let latency = Duration::from_millis(10);
+    let mut config = SimConfig::new(11);
+    config.down.latency = latency;
+    config.up.latency = latency;
+    config.messages = vec![15_000; 50];
+    config.finish = false;
+    let mut world = World::new(config);
+    world.run_for(Duration::from_secs(2));
+    let asked = world.now();
+    world.lose_nth(Kind::Data, 0);
+    world.write(0, &[10_000]);
+    let outcome = world.run_for(Duration::from_secs(2));
+    assert_eq!(outcome.consumers[0].delivered, 51, "{outcome}");
+    let took = outcome.consumers[0].last_delivery.since(asked);
+    assert!(took <= latency * 4 + Duration::from_millis(3), "{took:?} {outcome}");
+    assert_eq!(outcome.retransmits(), 1, "{outcome}");
+}
+
+/// The tail is lost while the consumer still reads what came before: its reports of credit are no
+/// answer to the question of what it holds.
+#[test]
+fn lost_tail_is_repaired_while_a_slow_consumer_reports() {
+    let mut config = SimConfig::new(12);
+    config.messages = vec![15_000; 100];
+    config.read_interval = Duration::from_millis(2);
+    let mut world = World::new(config);
+    world.lose_where(|transit| {
+        transit.kind == Some(Kind::Data) && transit.seq >= 98 && !transit.direct
+    });
+    let outcome = world.run_for(Duration::from_millis(60));
+    assert!(outcome.consumers[0].delivered < 50, "{outcome}");
+    assert_eq!(outcome.retransmits(), 2, "{outcome}");
+}
+
+#[test]
+fn round_trip_is_estimated_near_the_truth() {
+    let mut config = SimConfig::new(13);
+    config.down.latency = Duration::from_millis(7);
+    config.up.latency = Duration::from_millis(3);
+    config.messages = vec![8_000; 5_000];
+    config.finish = false;
+    let outcome = World::new(config).run_for(Duration::from_secs(5));
+    let srtt = outcome.publishers[0].stats.consumers[0].srtt;
+    let (low, high) = (Duration::from_millis(10), Duration::from_millis(11));
+    assert!(srtt >= low && srtt <= high, "{srtt:?} {outcome}");
+}
+
+/// A message now and then: nothing is repeated, and each costs at most one question.
+#[test]
+fn a_trickle_is_answered_without_repeats() {
+    let mut config = SimConfig::new(14);
+    config.messages = vec![100; 200];
+    config.write_interval = Duration::from_millis(50);
+    let outcome = completes(config);
+    assert_eq!(outcome.retransmits(), 0, "{outcome}");
+    assert!(outcome.publishers[0].stats.probes < 20, "{outcome}");
+}
+
+#[test]
+fn three_consumers_each_with_losses_of_its_own() {
+    for seed in 20..30 {
+        let mut config = SimConfig::new(seed);
+        config.consumers = 3;
+        config.publish.min_consumers = 3;
+        config.messages = vec![4_000; 2_000];
+        config.down = lossy(0.05);
+        config.up = lossy(0.02);
+        completes(config);
+    }
+}
+
+#[test]
+fn repairs_go_only_to_the_one_that_missed() {
+    let mut config = SimConfig::new(31);
+    config.consumers = 3;
+    config.publish.min_consumers = 3;
+    config.messages = vec![4_000; 2_000];
+    let mut world = World::new(config);
+    world.lose_where(|transit| {
+        let hit = transit.kind == Some(Kind::Data) && transit.seq % 10 == 3 && !transit.direct;
+        hit && transit.to == Node::Consumer(1)
+    });
+    let outcome = world.run(MINUTES);
+    assert!(outcome.is_complete(), "{outcome}");
+    let repaired: Vec<u64> =
+        outcome.publishers[0].stats.consumers.iter().map(|one| one.retransmits).collect();
+    let missed = outcome.publishers[0].stats.frames.div_ceil(10);
+    assert_eq!(repaired.iter().sum::<u64>(), missed, "{outcome}");
+    assert!(repaired.contains(&missed), "{repaired:?} {outcome}");
+    for (index, consumer) in outcome.consumers.iter().enumerate() {
+        assert_eq!(consumer.stats.duplicates, 0, "{outcome}");
+        assert_eq!(consumer.stats.out_of_order > 0, index == 1, "{outcome}");
+    }
+}
