@@ -256,6 +256,26 @@ fn late_consumer_starts_from_now() {
     assert!(late > 1_400 && late <= 1_500, "{outcome}");
 }
 
+/// It joins amid a message that is longer than a frame, and begins with the next.
+#[test]
+fn late_consumer_starts_with_a_whole_message() {
+    for seed in 0..10 {
+        let mut config = SimConfig::new(seed);
+        config.publish.late_join = LateJoin::FromNow;
+        config.messages = vec![1_000_000; 20];
+        config.subscribe.window_frames = 4;
+        config.down.loss = 0.02;
+        let mut world = World::new(config);
+        world.run_for(Duration::from_millis(50 + seed));
+        world.add_consumer(Default::default());
+        world.begins_anywhere(1);
+        let outcome = world.run(MINUTES);
+        assert!(outcome.is_complete(), "{outcome}");
+        let late = outcome.consumers[1].delivered;
+        assert!((10..20).contains(&late), "{outcome}");
+    }
+}
+
 fn claiming(seed: u64) -> SimConfig {
     let mut config = endless(seed);
     config.publish.claim_timeout = Duration::from_millis(200);

@@ -129,6 +129,8 @@ pub struct Receiver {
     /// Frames above `next`, by their distance from it; bounded by the window.
     early: VecDeque<Option<ReadyFrame>>,
     early_ranges: RangeSet,
+    /// What comes next is a message's beginning; after a late join that has to be found first.
+    aligned: bool,
     ready: VecDeque<ReadyFrame>,
     /// Body bytes in `early` and `ready`.
     held_bytes: u64,
@@ -174,6 +176,7 @@ impl Receiver {
             next: Seq::ZERO,
             early: VecDeque::new(),
             early_ranges: RangeSet::default(),
+            aligned: true,
             ready: VecDeque::new(),
             held_bytes: 0,
             consumed_frames: Seq::ZERO,

@@ -75,10 +75,9 @@ impl Receiver {
         self.held_bytes += frame.body.len() as u64;
         self.latest = Some((seq, now));
         if seq == self.next && self.early.is_empty() {
-            self.next = seq.next();
-            self.ready.push_back(frame);
+            self.make_ready(now, frame);
         } else {
-            self.place_early(frame);
+            self.place_early(now, frame);
         }
         let queued = self.ready.len() as u64 + self.early.len() as u64;
         self.stats.peak_queued_frames = self.stats.peak_queued_frames.max(queued);
@@ -86,7 +85,7 @@ impl Receiver {
     }
 
     /// Beside a gap: keep it in its slot, then take what has become whole.
-    fn place_early(&mut self, frame: ReadyFrame) {
+    fn place_early(&mut self, now: Time, frame: ReadyFrame) {
         let distance = frame.seq.since(self.next) as usize;
         if distance > 0 {
             self.stats.out_of_order += 1;
@@ -106,10 +105,25 @@ impl Receiver {
         self.early[distance] = Some(frame);
         while let Some(Some(_)) = self.early.front() {
             if let Some(Some(frame)) = self.early.pop_front() {
-                self.next = frame.seq.next();
-                self.ready.push_back(frame);
+                self.make_ready(now, frame);
             }
         }
         self.early_ranges.remove_below(self.next);
+    }
+
+    /// The next frame in order. After a late join, pieces of a message that began before are of no use
+    /// to anybody: they are consumed here, and what is read begins with a whole message.
+    fn make_ready(&mut self, now: Time, frame: ReadyFrame) {
+        self.next = frame.seq.next();
+        self.aligned |= frame.kind != Kind::Fragment
+            || Fragment::decode(&frame.body).is_ok_and(|fragment| fragment.offset == 0);
+        if self.aligned {
+            return self.ready.push_back(frame);
+        }
+        let bytes = frame.body.len() as u64;
+        self.held_bytes -= bytes;
+        self.consumed_frames = self.next;
+        self.consumed_bytes += bytes;
+        self.note_consumed(now);
     }
 }

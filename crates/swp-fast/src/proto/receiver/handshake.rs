@@ -72,6 +72,7 @@ impl Receiver {
             idle_timeout: syn_ack.idle_timeout,
         });
         self.next = syn_ack.start;
+        self.aligned = syn_ack.start == Seq::ZERO;
         self.consumed_frames = syn_ack.start;
         self.consumed_bytes = syn_ack.start_bytes;
         self.told = self.credit();
