@@ -18,8 +18,12 @@ const COMMANDS: [&str; 8] = ["play", "recv", "record", "info", "verify", "cat", 
 ///
 /// `swp-replay CAPTURE` is short for `swp-replay play CAPTURE`.
 #[derive(Debug, Parser)]
-#[command(name = "swp-replay", version, after_help = "\
-Exit codes: 0 complete, 1 failed, 2 usage, 3 corrupt or incomplete data, 4 peer lost, 130 interrupted.")]
+#[command(
+    name = "swp-replay",
+    version,
+    after_help = "\
+Exit codes: 0 complete, 1 failed, 2 usage, 3 corrupt or incomplete data, 4 peer lost, 130 interrupted."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -66,10 +70,22 @@ pub(crate) struct ConnectArgs {
     #[arg(long, visible_alias = "tlsca", env = "NATS_CA", value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
     /// This client's certificate (PEM)
-    #[arg(long, visible_alias = "tlscert", env = "NATS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(
+        long,
+        visible_alias = "tlscert",
+        env = "NATS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
     pub(crate) tls_cert: Option<PathBuf>,
     /// This client's private key (PEM)
-    #[arg(long, visible_alias = "tlskey", env = "NATS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(
+        long,
+        visible_alias = "tlskey",
+        env = "NATS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
     pub(crate) tls_key: Option<PathBuf>,
 }
 
