@@ -72,7 +72,10 @@ pub use api::{
 pub use config::{ConfigError, ConfirmEnd, LateJoin, PublishConfig, SubscribeConfig, UnackedLimit};
 #[cfg(feature = "nats")]
 pub use driver::ClientEvents;
-pub use proto::{PackedBody, PublisherStats, ReadyFrame, SenderEvent, SubscriberStats};
+pub use proto::{
+    LostReason, PackedBody, PublisherStats, ReadyFrame, ReceiverError, SenderError, SenderEvent,
+    SubscriberStats,
+};
 
 /// The README's example must compile.
 #[cfg(all(doctest, feature = "nats"))]

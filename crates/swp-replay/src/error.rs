@@ -1,6 +1,6 @@
 //! Every way in which a command can fail: one sentence for the user, and the exit code of its class.
 
-use swp_fast::proto::{LostReason, ReceiverError, SenderError};
+use swp_fast::{LostReason, ReceiverError, SenderError};
 use swp_fast::{PublishError, ReceiveError, SendError, SessionError, SubscribeError};
 use swp_replay::capture::{CaptureError, WriteError};
 use swp_replay::disk::DiskError;
