@@ -18,8 +18,12 @@ const COMMANDS: [&str; 8] = ["play", "recv", "record", "info", "verify", "cat", 
 ///
 /// `swp-replay CAPTURE` is short for `swp-replay play CAPTURE`.
 #[derive(Debug, Parser)]
-#[command(name = "swp-replay", version, after_help = "\
-Exit codes: 0 complete, 1 failed, 2 usage, 3 corrupt or incomplete data, 4 peer lost, 130 interrupted.")]
+#[command(
+    name = "swp-replay",
+    version,
+    after_help = "\
+Exit codes: 0 complete, 1 failed, 2 usage, 3 corrupt or incomplete data, 4 peer lost, 130 interrupted."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -66,10 +70,22 @@ pub(crate) struct ConnectArgs {
     #[arg(long, visible_alias = "tlsca", env = "NATS_CA", value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
     /// This client's certificate (PEM)
-    #[arg(long, visible_alias = "tlscert", env = "NATS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(
+        long,
+        visible_alias = "tlscert",
+        env = "NATS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
     pub(crate) tls_cert: Option<PathBuf>,
     /// This client's private key (PEM)
-    #[arg(long, visible_alias = "tlskey", env = "NATS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(
+        long,
+        visible_alias = "tlskey",
+        env = "NATS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
     pub(crate) tls_key: Option<PathBuf>,
 }
 
@@ -134,10 +150,10 @@ pub(crate) struct RecvArgs {
     #[arg(long)]
     pub(crate) force: bool,
     /// Put this and a dot in front of each subject
-    #[arg(long, value_name = "SUBJECT", requires = "republish")]
+    #[arg(long, value_name = "SUBJECT", conflicts_with_all = ["discard", "output_file"])]
     pub(crate) prefix: Option<String>,
     /// Publish to this server instead of the one that the stream comes from
-    #[arg(long, value_name = "URL", requires = "republish")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["discard", "output_file"])]
     pub(crate) to_server: Option<String>,
     /// This consumer's name in the publisher's reports
     #[arg(long, default_value = "")]

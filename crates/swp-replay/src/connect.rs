@@ -113,7 +113,9 @@ async fn local_server(quiet: bool) -> Result<(String, Option<NatsServer>), Error
     match started {
         Ok(server) => {
             if !quiet {
-                eprintln!("no server on 127.0.0.1:{DEFAULT_PORT}: started a nats-server there, until this command ends");
+                eprintln!(
+                    "no server on 127.0.0.1:{DEFAULT_PORT}: started a nats-server there, until this command ends"
+                );
             }
             Ok((url, Some(server)))
         }
@@ -174,7 +176,8 @@ fn read_text(path: &Path) -> Result<String, Error> {
 /// The address without user and password, for messages.
 fn without_secrets(url: &str) -> String {
     let clean = |url: &str| {
-        let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+        let (scheme, rest) =
+            url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
         let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
         if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
     };

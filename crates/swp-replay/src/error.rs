@@ -133,13 +133,14 @@ impl From<SubscribeError> for Error {
         let text = error.to_string();
         match error {
             SubscribeError::InvalidStream { .. } | SubscribeError::Config(_) => Error::Usage(text),
-            SubscribeError::NoPublisher(_) => Error::Failed(format!(
-                "{text}; start `swp-replay play` with this stream as --to"
-            )),
-            // Before a publisher let this side in, its no is a refusal and not a loss.
-            SubscribeError::Session(ReceiveError::Protocol(ReceiverError::Reset { reason, .. })) => {
-                Error::Failed(format!("the publisher refused this consumer: {reason}"))
+            SubscribeError::NoPublisher(_) => {
+                Error::Failed(format!("{text}; start `swp-replay play` with this stream as --to"))
             }
+            // Before a publisher let this side in, its no is a refusal and not a loss.
+            SubscribeError::Session(ReceiveError::Protocol(ReceiverError::Reset {
+                reason,
+                ..
+            })) => Error::Failed(format!("the publisher refused this consumer: {reason}")),
             SubscribeError::Session(error) => error.into(),
             _ => Error::Failed(text),
         }
@@ -150,9 +151,9 @@ impl From<ReceiveError> for Error {
     fn from(error: ReceiveError) -> Self {
         let text = error.to_string();
         match error {
-            ReceiveError::Protocol(
-                ReceiverError::Reset { .. } | ReceiverError::TimedOut(_),
-            ) => Error::PeerLost(text),
+            ReceiveError::Protocol(ReceiverError::Reset { .. } | ReceiverError::TimedOut(_)) => {
+                Error::PeerLost(text)
+            }
             ReceiveError::Protocol(ReceiverError::Protocol(_)) | ReceiveError::Fragments(_) => {
                 Error::Incomplete(text)
             }

@@ -226,7 +226,12 @@ fn print_info(capture: &Capture) -> io::Result<()> {
     writeln!(out, "payload         {}", show_bytes(totals.payload_bytes as f64))?;
     writeln!(out, "subjects        {}{more}", show_count(totals.subjects.count))?;
     writeln!(out, "first           {} ({})", time(totals.first_ns), totals.first_ns)?;
-    writeln!(out, "last            {} ({}), {seconds:.3} s later", time(totals.last_ns), totals.last_ns)?;
+    writeln!(
+        out,
+        "last            {} ({}), {seconds:.3} s later",
+        time(totals.last_ns),
+        totals.last_ns
+    )?;
     writeln!(out, "content digest  {}", hex(&totals.content))?;
     writeln!(
         out,

@@ -14,7 +14,8 @@ impl Interrupt {
     /// Listens from now on: the signals no longer end the process by themselves.
     pub(crate) fn listen() -> Result<Interrupt, Error> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Error::Failed(format!("cannot listen for Ctrl-C: {error}")))
+            signal(kind)
+                .map_err(|error| Error::Failed(format!("cannot listen for Ctrl-C: {error}")))
         };
         Ok(Interrupt {
             ctrl_c: listen(SignalKind::interrupt())?,

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use swp_fast::wire::{Integrity, MAX_HEADER};
-use swp_fast::{
-    Endpoint, EndpointConfig, PackedBody, PublishConfig, Publisher, SenderEvent,
-};
+use swp_fast::{Endpoint, EndpointConfig, PackedBody, PublishConfig, Publisher, SenderEvent};
 use swp_replay::capture::{Block, Capture, CaptureError, Unpacker};
 use swp_replay::disk::{Disk, DiskOptions};
 
@@ -143,10 +141,8 @@ impl Player<'_> {
         let work = async {
             self.send_all(disk).await?;
             let totals = self.capture.totals();
-            let trailer = StreamTrailer {
-                content_digest: hex(&totals.content),
-                messages: totals.messages,
-            };
+            let trailer =
+                StreamTrailer { content_digest: hex(&totals.content), messages: totals.messages };
             Ok(self.publisher.finish_with(Bytes::from(trailer.encode())).await?)
         };
         tokio::select! {
@@ -157,7 +153,8 @@ impl Player<'_> {
 
     /// The blocks, one after the other.
     async fn send_all(&self, mut disk: Disk) -> Result<(), Error> {
-        let packed = self.capture.superblock().body_bytes as usize <= self.publisher.max_body_bytes();
+        let packed =
+            self.capture.superblock().body_bytes as usize <= self.publisher.max_body_bytes();
         let mut unpacker = Unpacker::default();
         while let Some(block) = disk.next().await {
             let block = block?;

@@ -78,10 +78,13 @@ impl Progress {
             }
             _ => String::new(),
         };
-        let of = self.total_messages.map_or(String::new(), |total| format!(" of {}", show_count(total)));
+        let of =
+            self.total_messages.map_or(String::new(), |total| format!(" of {}", show_count(total)));
         let text = format!(
             "{}{of} messages, {}, {}/s{left}{more}",
-            show_count(messages), show_bytes(bytes as f64), show_bytes(rate)
+            show_count(messages),
+            show_bytes(bytes as f64),
+            show_bytes(rate)
         );
         match &self.show {
             Show::Bar(bar) => {
@@ -107,5 +110,7 @@ fn bar(total_messages: Option<u64>) -> ProgressBar {
         None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
     };
     // The templates are constants that the tests parse; the plain style serves as well.
-    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+    bar.with_style(
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    )
 }

@@ -63,7 +63,11 @@ pub(crate) async fn record(args: &RecordArgs, report: &mut Report) -> Result<(),
         error => error,
     };
     progress.done();
-    let mut transfer = Transfer { messages: recorder.recorded, bytes: recorder.payload_bytes, ..Transfer::default() };
+    let mut transfer = Transfer {
+        messages: recorder.recorded,
+        bytes: recorder.payload_bytes,
+        ..Transfer::default()
+    };
     transfer.took(started.elapsed());
     let result = recorder.finish(&broker, result, &mut transfer);
     report.transfer = Some(transfer);
@@ -130,7 +134,8 @@ impl Recorder {
             let _ = subscriber.drain().await;
         }
         let deadline = tokio::time::Instant::now() + DRAIN_TIMEOUT;
-        while let Ok(Some(message)) = tokio::time::timeout_at(deadline, self.messages.next()).await {
+        while let Ok(Some(message)) = tokio::time::timeout_at(deadline, self.messages.next()).await
+        {
             if self.is_full(args) {
                 self.taken += 1;
             } else {
@@ -147,7 +152,8 @@ impl Recorder {
         result: Result<(), Error>,
         transfer: &mut Transfer,
     ) -> Result<(), Error> {
-        let arrived = broker.client.statistics().in_messages.load(std::sync::atomic::Ordering::Relaxed);
+        let arrived =
+            broker.client.statistics().in_messages.load(std::sync::atomic::Ordering::Relaxed);
         let dropped = arrived.saturating_sub(self.taken);
         transfer.dropped.insert("slow_consumer", dropped);
         let notes = match &result {
@@ -171,7 +177,8 @@ impl Recorder {
 }
 
 async fn subscribe(client: &Client, subjects: &[String]) -> Result<SelectAll<Subscriber>, Error> {
-    let failed = |error: &dyn std::fmt::Display| Error::Failed(format!("cannot subscribe: {error}"));
+    let failed =
+        |error: &dyn std::fmt::Display| Error::Failed(format!("cannot subscribe: {error}"));
     let mut all = SelectAll::new();
     for subject in subjects {
         all.push(client.subscribe(subject.clone()).await.map_err(|error| failed(&error))?);

@@ -133,8 +133,10 @@ impl Consumer {
         if let Some(sent) = trailer.filter(|sent| *sent != got) {
             let error = Error::Incomplete(format!(
                 "what came is not what was sent: {} messages with digest {} came, {} with digest {} were sent",
-                show_count(got.messages), got.content_digest,
-                show_count(sent.messages), sent.content_digest
+                show_count(got.messages),
+                got.content_digest,
+                show_count(sent.messages),
+                sent.content_digest
             ));
             cancel(subscriber, "the content digest differs").await;
             return Err(error);
@@ -158,11 +160,7 @@ impl Consumer {
     }
 }
 
-async fn join(
-    broker: &Broker,
-    stream: &str,
-    config: SubscribeConfig,
-) -> Result<Subscriber, Error> {
+async fn join(broker: &Broker, stream: &str, config: SubscribeConfig) -> Result<Subscriber, Error> {
     let endpoint = Endpoint::new(broker.client.clone(), EndpointConfig::default())
         .await
         .map_err(|error| Error::Failed(error.to_string()))?;
@@ -181,9 +179,7 @@ fn subscribe_config(args: &RecvArgs) -> Result<SubscribeConfig, Error> {
     config.connect_timeout = args.wait;
     config.confirm_end = ConfirmEnd::Explicitly;
     config.max_message_bytes = swp_replay::record::MAX_RECORD as u64;
-    config
-        .validate(SESSION_CAPACITY as u64)
-        .map_err(|error| Error::Usage(error.to_string()))?;
+    config.validate(SESSION_CAPACITY as u64).map_err(|error| Error::Usage(error.to_string()))?;
     Ok(config)
 }
 

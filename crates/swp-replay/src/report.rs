@@ -55,8 +55,7 @@ impl Transfer {
         self.bytes = stats.bytes;
         self.frames = stats.frames;
         self.retransmits = stats.retransmits;
-        self.rtt_ns =
-            Rtt { p50: stats.rtt.p50_ns, p99: stats.rtt.p99_ns, max: stats.rtt.max_ns };
+        self.rtt_ns = Rtt { p50: stats.rtt.p50_ns, p99: stats.rtt.p99_ns, max: stats.rtt.max_ns };
         self.dropped.extend(stats.dropped.by_cause());
         self.duplicates = stats.consumers.iter().map(|consumer| consumer.duplicates).sum();
         self.consumers = stats
@@ -114,13 +113,18 @@ impl Transfer {
             .filter(|(_, count)| **count > 0)
             .map(|(cause, count)| format!("{} {cause}", show_count(*count)))
             .collect();
-        eprintln!("dropped: {}", if dropped.is_empty() { "none".to_owned() } else { dropped.join(", ") });
+        eprintln!(
+            "dropped: {}",
+            if dropped.is_empty() { "none".to_owned() } else { dropped.join(", ") }
+        );
         if self.rtt_ns.max > 0 {
             let micros = |ns: u64| ns as f64 / 1000.0;
             let Rtt { p50, p99, max } = &self.rtt_ns;
             eprintln!(
                 "round trip: p50 {:.0} us, p99 {:.0} us, max {:.0} us",
-                micros(*p50), micros(*p99), micros(*max)
+                micros(*p50),
+                micros(*p99),
+                micros(*max)
             );
         }
         if let Some(digest) = &self.content_digest {

@@ -164,7 +164,9 @@ impl Republish {
                 client.publish_with_reply_and_headers(subject, reply, headers, payload).await
             }
         };
-        sent.map_err(|error| Error::Failed(format!("cannot publish to {}: {error}", record.subject)))?;
+        sent.map_err(|error| {
+            Error::Failed(format!("cannot publish to {}: {error}", record.subject))
+        })?;
         if self.unflushed_bytes >= FLUSH_EVERY_BYTES {
             self.flush().await?;
             self.unflushed_bytes = 0;
@@ -184,7 +186,10 @@ fn headers(record: &Record<'_>) -> Result<Option<HeaderMap>, Error> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs.iter() {
         let invalid = || {
-            Error::Incomplete(format!("a message on {} has a header that NATS does not take: {name:?}", record.subject))
+            Error::Incomplete(format!(
+                "a message on {} has a header that NATS does not take: {name:?}",
+                record.subject
+            ))
         };
         let name: async_nats::HeaderName = name.parse().map_err(|_| invalid())?;
         let value: async_nats::HeaderValue = value.parse().map_err(|_| invalid())?;

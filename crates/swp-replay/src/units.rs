@@ -30,7 +30,9 @@ pub(crate) fn size_range(text: &str) -> Result<(usize, usize), String> {
         return Err(format!("{low} is more than {high}; write the smaller size first"));
     }
     if high > MAX_PAYLOAD {
-        return Err(format!("{high} is more than {MAX_PAYLOAD}, the most that a NATS server takes"));
+        return Err(format!(
+            "{high} is more than {MAX_PAYLOAD}, the most that a NATS server takes"
+        ));
     }
     Ok((low, high))
 }

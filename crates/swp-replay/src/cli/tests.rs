@@ -10,7 +10,8 @@ fn the_definition_is_consistent() {
 #[test]
 fn a_path_alone_is_played() {
     let parse = |args: &[&str]| {
-        Cli::try_parse_from(with_default_command(args.iter().map(OsString::from))).map(|cli| cli.command)
+        Cli::try_parse_from(with_default_command(args.iter().map(OsString::from)))
+            .map(|cli| cli.command)
     };
     let played = |args: &[&str]| matches!(parse(args), Ok(Command::Play(play)) if play.capture.ends_with("a.dat"));
     assert!(played(&["swp-replay", "a.dat"]));
@@ -23,7 +24,8 @@ fn a_path_alone_is_played() {
 
 #[test]
 fn recv_needs_one_sink() {
-    let parses = |args: &[&str]| Cli::try_parse_from([&["swp-replay", "recv", "s"], args].concat()).is_ok();
+    let parses =
+        |args: &[&str]| Cli::try_parse_from([&["swp-replay", "recv", "s"], args].concat()).is_ok();
     assert!(parses(&["--discard"]));
     assert!(parses(&["-o", "x"]));
     assert!(parses(&["--republish", "--prefix", "again"]));
