@@ -150,10 +150,10 @@ pub(crate) struct RecvArgs {
     #[arg(long)]
     pub(crate) force: bool,
     /// Put this and a dot in front of each subject
-    #[arg(long, value_name = "SUBJECT", requires = "republish")]
+    #[arg(long, value_name = "SUBJECT", conflicts_with_all = ["discard", "output_file"])]
     pub(crate) prefix: Option<String>,
     /// Publish to this server instead of the one that the stream comes from
-    #[arg(long, value_name = "URL", requires = "republish")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["discard", "output_file"])]
     pub(crate) to_server: Option<String>,
     /// This consumer's name in the publisher's reports
     #[arg(long, default_value = "")]
