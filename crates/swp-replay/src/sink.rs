@@ -26,7 +26,7 @@ pub(crate) enum Sink {
     /// `--republish`.
     Republish(Box<Republish>),
     /// `--discard`.
-    Discard(ContentDigest),
+    Discard(Box<ContentDigest>),
 }
 
 /// Publishes every message to where it was published first.
@@ -58,7 +58,7 @@ impl Sink {
             return Ok(file);
         }
         if !args.republish {
-            return Ok(Sink::Discard(ContentDigest::new()));
+            return Ok(Sink::Discard(Box::default()));
         }
         let other = match &args.to_server {
             Some(url) => Some(connect::connect_to(url, &args.connect, NO_SUBSCRIPTIONS).await?),

@@ -31,7 +31,7 @@ async fn publish(client: &async_nats::Client) {
 }
 
 fn lines(path: &std::path::Path) -> Vec<Value> {
-    text(&run(&["cat", path.to_str().unwrap()]).stdout)
+    text(&run(&["cat", path.to_str().expect("UTF-8")]).stdout)
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect()
