@@ -29,8 +29,8 @@ fn what_was_played_is_received_whole() {
     let copy = folder.path("copy");
     let (played, received) = transfer(
         server.url(),
-        &[capture.to_str().unwrap()],
-        &["ticks", "-o", copy.to_str().unwrap(), "--name", "copier"],
+        &[capture.to_str().expect("UTF-8")],
+        &["ticks", "-o", copy.to_str().expect("UTF-8"), "--name", "copier"],
     );
     let (original, copied) = (info(&capture), info(&copy));
     for field in ["content_digest", "messages", "bytes", "first_ns", "last_ns", "subjects"] {
@@ -42,7 +42,29 @@ fn what_was_played_is_received_whole() {
     assert_eq!(received["content_digest"], original["content_digest"]);
     assert_eq!(played["consumers"].as_array().map(Vec::len), Some(1));
     assert!(played["consumers"][0]["name"].as_str().is_some_and(|name| name.contains("copier")));
-    assert_eq!(run(&["verify", copy.to_str().unwrap()]).status.code(), Some(0));
+    assert_eq!(run(&["verify", copy.to_str().expect("UTF-8")]).status.code(), Some(0));
+}
+
+#[test]
+fn other_digests_a_key_and_pread() {
+    let server = NatsServer::start().expect("a server");
+    let folder = Folder::new();
+    let capture = folder.capture("c", &["--messages", "3000", "--size", "0-20000"]);
+    let key = folder.path("key");
+    std::fs::write(&key, b"0123456789abcdef0123456789abcdef").expect("written");
+    let (capture, key) = (capture.to_str().expect("UTF-8"), key.to_str().expect("UTF-8"));
+    // A key needs blake3.
+    let ways: [(&[&str], &[&str]); 3] = [
+        (&["--integrity", "crc32c"], &[]),
+        (&["--integrity", "none", "--io", "pread"], &[]),
+        (&["--key-file", key], &["--key-file", key]),
+    ];
+    for (play, recv) in ways {
+        let play = [&[capture][..], play].concat();
+        let recv = [&["c", "--discard"][..], recv].concat();
+        let (played, received) = transfer(server.url(), &play, &recv);
+        assert_eq!(played["content_digest"], received["content_digest"], "{play:?}");
+    }
 }
 
 #[test]
@@ -51,7 +73,7 @@ fn a_broker_that_takes_less_than_a_body() {
     let folder = Folder::new();
     let capture = folder.capture("c", &["--messages", "2000", "--size", "0-20000"]);
     let (played, received) =
-        transfer(server.url(), &[capture.to_str().unwrap()], &["c", "--discard"]);
+        transfer(server.url(), &[capture.to_str().expect("UTF-8")], &["c", "--discard"]);
     assert_eq!(received["messages"], 2000);
     assert_eq!(played["content_digest"], received["content_digest"]);
 }
@@ -67,7 +89,7 @@ fn a_flipped_byte_ends_the_replay() {
     std::fs::write(&capture, bytes).expect("written");
     for integrity in ["blake3", "none"] {
         let recv = Running::start(&["recv", "c", "--discard", "--server", server.url()]);
-        let capture = capture.to_str().unwrap();
+        let capture = capture.to_str().expect("UTF-8");
         let played = run(&["play", capture, "--server", server.url(), "--integrity", integrity]);
         assert_eq!(played.status.code(), Some(3), "{}", text(&played.stderr));
         assert!(text(&played.stderr).contains("digest of a body"));
@@ -93,7 +115,7 @@ fn a_consumer_that_is_killed_is_named() {
     ]);
     let play = Running::start(&[
         "play",
-        capture.to_str().unwrap(),
+        capture.to_str().expect("UTF-8"),
         "--idle-timeout",
         "600ms",
         "--server",
@@ -109,6 +131,46 @@ fn a_consumer_that_is_killed_is_named() {
 }
 
 #[test]
+fn an_interrupt_on_either_side_ends_both() {
+    let server = NatsServer::start().expect("a server");
+    let folder = Folder::new();
+    let capture = folder.capture("c", &["--messages", "100000"]);
+    let kept = folder.path("kept");
+    for side in ["play", "recv"] {
+        let mut recv = Running::start(&[
+            "recv",
+            "c",
+            "-o",
+            kept.to_str().expect("UTF-8"),
+            "--force",
+            "--max-rate",
+            "2MB",
+            "--server",
+            server.url(),
+        ]);
+        let mut play =
+            Running::start(&["play", capture.to_str().expect("UTF-8"), "--server", server.url()]);
+        recv.until("joined");
+        play.until("joined");
+        // Bytes have moved once a line of progress says so.
+        recv.until("messages, ");
+        (if side == "play" { &play } else { &recv }).signal("INT");
+        let (played, _, play_said) = play.end();
+        let (received, _, recv_said) = recv.end();
+        let expected = if side == "play" { (130, 4) } else { (4, 130) };
+        assert_eq!(
+            (played, received),
+            (Some(expected.0), Some(expected.1)),
+            "{play_said}\n{recv_said}"
+        );
+        assert!(recv_said.contains("unfinished"), "{recv_said}");
+        let left = run(&["info", "--json", kept.to_str().expect("UTF-8")]);
+        assert_eq!(left.status.code(), Some(3));
+        assert!(json(&left.stdout)["messages"].as_u64().is_some_and(|messages| messages > 0));
+    }
+}
+
+#[test]
 fn refusals() {
     let server = NatsServer::builder()
         .config_line("authorization { user: ann, password: secret }")
@@ -116,7 +178,7 @@ fn refusals() {
         .expect("a server");
     let folder = Folder::new();
     let capture = folder.capture("c", &["--messages", "10"]);
-    let capture = capture.to_str().unwrap();
+    let capture = capture.to_str().expect("UTF-8");
     let with = |password| ["--server", server.url(), "--user", "ann", "--password", password];
     let wrong = run(&[&["play", capture], &with("wrong")[..]].concat());
     assert_eq!(wrong.status.code(), Some(1), "{}", text(&wrong.stderr));
