@@ -30,7 +30,7 @@ enum Mode {
     /// One publisher to one consumer, as fast as it goes.
     Throughput {
         /// Who to measure, taking turns.
-        #[arg(long, value_delimiter = ',', default_value = "raw,swp")]
+        #[arg(long, value_delimiter = ',', default_value = "raw,swp,replay")]
         peer: Vec<Peer>,
         /// Message sizes in bytes.
         #[arg(long, value_delimiter = ',', default_value = "64,256,1024,4096,16384,65536,524288")]

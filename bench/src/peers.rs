@@ -8,7 +8,13 @@ use clap::ValueEnum;
 use futures_util::StreamExt;
 use serde::Serialize;
 use swp_fast::wire::Integrity;
-use swp_fast::{Endpoint, EndpointConfig, PublishConfig, SubscribeConfig, TrySendError};
+use swp_fast::{
+    Endpoint, EndpointConfig, PackedBody, PublishConfig, Publisher, SubscribeConfig, Subscriber,
+    TrySendError,
+};
+use swp_replay::capture::{Capture, CaptureWriter, Ending, WriterOptions};
+use swp_replay::disk::{Disk, DiskOptions};
+use swp_replay::generate::{GenerateOptions, generate};
 
 use crate::Failure;
 
@@ -23,8 +29,10 @@ const RAW_SILENCE: Duration = Duration::from_millis(500);
 pub(crate) enum Peer {
     /// Plain async-nats publish and subscribe.
     Raw,
-    /// This project.
+    /// This project, from memory.
     Swp,
+    /// This project, a capture from the warm page cache, with the digests stored in it.
+    Replay,
 }
 
 /// What is sent in a round.
@@ -63,6 +71,7 @@ pub(crate) async fn run(
     let (received, seconds, retransmits) = match peer {
         Peer::Raw => raw(url, load).await?,
         Peer::Swp => swp(url, load).await?,
+        Peer::Replay => replay(url, load).await?,
     };
     let Load { size, count: sent, .. } = load;
     Ok(Measured { peer, round, size, sent, received, seconds, retransmits })
@@ -101,7 +110,8 @@ async fn raw(url: &str, load: Load) -> Result<(u64, f64, u64), Failure> {
     Ok((received, last.duration_since(start).as_secs_f64(), 0))
 }
 
-async fn swp(url: &str, load: Load) -> Result<(u64, f64, u64), Failure> {
+/// Both ends of a stream, joined.
+async fn session(url: &str, load: Load) -> Result<(Publisher, Subscriber), Failure> {
     let consumer =
         Endpoint::new(async_nats::connect(url).await?, EndpointConfig::default()).await?;
     let producer =
@@ -109,21 +119,29 @@ async fn swp(url: &str, load: Load) -> Result<(u64, f64, u64), Failure> {
     let mut config = PublishConfig::default();
     config.integrity = load.integrity;
     let publisher = producer.publish("bench", config).await?;
-    let mut subscriber = consumer.subscribe("bench", SubscribeConfig::default()).await?;
+    let subscriber = consumer.subscribe("bench", SubscribeConfig::default()).await?;
     publisher.ready().await?;
-    let receiving = tokio::spawn(async move {
-        let (mut received, mut sum, mut last) = (0, 0_u64, Instant::now());
-        let mut batch = Vec::new();
-        while subscriber.recv_batch(&mut batch).await? > 0 {
-            for message in batch.drain(..) {
-                sum = sum.wrapping_add(read(&message));
-                received += 1;
-            }
-            last = Instant::now();
+    Ok((publisher, subscriber))
+}
+
+/// Receives to the end: how many messages, and when the last came.
+async fn receive(mut subscriber: Subscriber) -> Result<(u64, Instant), swp_fast::ReceiveError> {
+    let (mut received, mut sum, mut last) = (0, 0_u64, Instant::now());
+    let mut batch = Vec::new();
+    while subscriber.recv_batch(&mut batch).await? > 0 {
+        for message in batch.drain(..) {
+            sum = sum.wrapping_add(read(&message));
+            received += 1;
         }
-        std::hint::black_box(sum);
-        Ok::<_, swp_fast::ReceiveError>((received, last))
-    });
+        last = Instant::now();
+    }
+    std::hint::black_box(sum);
+    Ok((received, last))
+}
+
+async fn swp(url: &str, load: Load) -> Result<(u64, f64, u64), Failure> {
+    let (publisher, subscriber) = session(url, load).await?;
+    let receiving = tokio::spawn(receive(subscriber));
     let payload = Bytes::from(vec![b'x'; load.size]);
     let start = Instant::now();
     for _ in 0..load.count {
@@ -133,6 +151,42 @@ async fn swp(url: &str, load: Load) -> Result<(u64, f64, u64), Failure> {
                 error => return Err(error.into()),
             };
         }
+    }
+    publisher.finish().await?;
+    let (received, last) = receiving.await??;
+    let retransmits = publisher.stats().retransmits;
+    Ok((received, last.duration_since(start).as_secs_f64(), retransmits))
+}
+
+async fn replay(url: &str, load: Load) -> Result<(u64, f64, u64), Failure> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("bench");
+    let options = GenerateOptions {
+        messages: load.count,
+        min_bytes: load.size,
+        max_bytes: load.size,
+        ..GenerateOptions::default()
+    };
+    // Just written, so it is in the page cache: warm.
+    let mut writer = CaptureWriter::create(&path, WriterOptions::default())?;
+    generate(&options, &mut writer)?;
+    writer.finish(Ending::default())?;
+    let capture = Capture::open(&path)?;
+    let (publisher, subscriber) = session(url, load).await?;
+    let receiving = tokio::spawn(receive(subscriber));
+    let start = Instant::now();
+    let options = DiskOptions { direct: false, ..DiskOptions::default() };
+    let mut disk = Disk::start(&capture, options).await?;
+    while let Some(block) = disk.next().await {
+        let block = block?;
+        let bodies = block.frames.iter().map(|frame| PackedBody {
+            range: frame.range(),
+            kind: frame.kind,
+            messages: frame.messages,
+            digest: frame.digest,
+        });
+        let bodies = bodies.collect();
+        publisher.send_packed(block.buffer, bodies).await?;
     }
     publisher.finish().await?;
     let (received, last) = receiving.await??;
