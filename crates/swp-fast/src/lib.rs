@@ -3,8 +3,8 @@
 //!
 //! NATS core is fast and drops messages: when a publisher outruns a subscriber, the client's queue
 //! overflows and messages are gone. Here a consumer grants credit, the publisher never sends more than
-//! that, what is lost on the way is repaired, and many small messages share a frame, so that the
-//! reliable stream is faster than the bus beneath it.
+//! that, what is lost on the way is repaired, and many small messages share a frame, so that for them
+//! the reliable stream is faster than the bus beneath it.
 //!
 //! ```text
 //!   try_send ->+- outbox ----+   swp.data.<stream>      +- reassembly -+-> next()

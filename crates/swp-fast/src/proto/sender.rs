@@ -242,7 +242,7 @@ impl Sender {
             _ if !ours => self.drop_as(|dropped| &mut dropped.foreign),
             Control::Ack(ack) => self.handle_ack(now, header.seq, &ack),
             Control::FinAck(fin_ack) => self.handle_fin_ack(now, fin_ack.peer),
-            Control::Reset(reset) => self.handle_leave(now, &reset),
+            Control::Reset(reset) => self.handle_leave(&reset),
             _ => self.drop_as(|dropped| &mut dropped.unexpected),
         }
     }

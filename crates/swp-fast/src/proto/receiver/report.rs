@@ -9,7 +9,7 @@ use crate::time::Time;
 use crate::wire::{Ack, Control, Credit, FinAck};
 
 /// In order and unhurried, a report is due every so many frames: 32 frames of 16 KiB are an eighth of
-/// the default window, and a report costs the bus about what a frame's fiftieth does.
+/// the default window, so several reports are always on their way before credit runs out.
 const FRAMES_PER_REPORT: u64 = 32;
 
 /// A report is due when this part of the window was read since the last one told of credit.

@@ -164,16 +164,16 @@ impl Sender {
         self.push_reset(id, ResetCode::UnknownSession, "this consumer is no member of the session");
     }
 
-    pub(super) fn handle_leave(&mut self, now: Time, reset: &Reset) {
+    pub(super) fn handle_leave(&mut self, reset: &Reset) {
         if self.peers.contains_key(&reset.peer) {
-            self.remove(now, reset.peer, LostReason::Left(printable(&reset.reason)));
+            self.remove(reset.peer, LostReason::Left(printable(&reset.reason)));
         } else {
             self.drop_as(|dropped| &mut dropped.foreign);
         }
     }
 
     /// Takes a consumer out; the session fails where too few are left.
-    pub(super) fn remove(&mut self, _now: Time, id: PeerId, reason: LostReason) {
+    pub(super) fn remove(&mut self, id: PeerId, reason: LostReason) {
         let Some(peer) = self.peers.remove(&id) else { return };
         if peer.state == PeerState::Finished || self.is_over() {
             return;

@@ -68,7 +68,7 @@ impl Sender {
             }
         }
         for (id, reason) in lost {
-            self.remove(now, id, reason);
+            self.remove(id, reason);
         }
         self.schedule_probes(now, &probes);
     }
