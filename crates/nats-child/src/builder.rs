@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     NatsServer, StartError, find_binary,
-    launch::{Launch, write_config},
+    launch::{ClusterAddress, Launch, write_config},
 };
 
 /// A server is ready after some 10 ms, and one that fails is noticed at once. This bounds what is
@@ -27,6 +27,7 @@ pub struct NatsServerBuilder {
     jetstream: bool,
     own_process_group: bool,
     start_timeout: Duration,
+    routes: Option<Vec<u16>>,
 }
 
 impl Default for NatsServerBuilder {
@@ -38,6 +39,7 @@ impl Default for NatsServerBuilder {
             jetstream: false,
             own_process_group: false,
             start_timeout: START_TIMEOUT_DEFAULT,
+            routes: None,
         }
     }
 }
@@ -90,6 +92,12 @@ impl NatsServerBuilder {
         self
     }
 
+    /// Makes the server one of a cluster, which finds the others at these ports.
+    pub(crate) fn routes(mut self, ports: Vec<u16>) -> Self {
+        self.routes = Some(ports);
+        self
+    }
+
     /// How long the server may take until it serves. Default: 30 s; at most a day.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = timeout.min(START_TIMEOUT_MAX);
@@ -109,15 +117,20 @@ impl NatsServerBuilder {
         };
         let dir =
             tempfile::Builder::new().prefix("nats-child-").tempdir().map_err(StartError::Files)?;
-        let launch = Launch {
+        let mut launch = Launch {
             binary,
             dir,
             jetstream: self.jetstream,
             own_process_group: self.own_process_group,
             start_timeout: self.start_timeout,
+            // Port 0 until the server has picked one.
+            cluster: self.routes.map(|routes| ClusterAddress { port: 0, routes }),
         };
         write_config(&launch.config_path(), &self.config_lines).map_err(StartError::Files)?;
-        let (process, port) = launch.run(self.port, Instant::now() + self.start_timeout)?;
-        Ok(NatsServer::new(process, port, launch))
+        let (process, ports) = launch.run(self.port, Instant::now() + self.start_timeout)?;
+        if let (Some(cluster), Some(port)) = (&mut launch.cluster, ports.cluster) {
+            cluster.port = port;
+        }
+        Ok(NatsServer::new(process, ports.client, launch))
     }
 }

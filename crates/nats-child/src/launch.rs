@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, Read},
+    io::{self, BufRead, BufReader, Read},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -15,9 +15,16 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    ControlError, StartError, log, ports,
+    ControlError, StartError, log,
+    ports::{self, Ports},
     process::{POLL_INTERVAL, Process},
 };
+
+/// Servers join only those of the same name; on loopback any name will do.
+const CLUSTER_NAME: &str = "nats-child";
+
+/// More than a greeting needs that names every server of a large cluster.
+const GREETING_BYTES_MAX: u64 = 64 * 1024;
 
 /// Everything that stays the same from one start to the next.
 #[derive(Debug)]
@@ -27,6 +34,16 @@ pub(crate) struct Launch {
     pub(crate) jetstream: bool,
     pub(crate) own_process_group: bool,
     pub(crate) start_timeout: Duration,
+    pub(crate) cluster: Option<ClusterAddress>,
+}
+
+/// Where a server of a cluster meets the others.
+#[derive(Debug)]
+pub(crate) struct ClusterAddress {
+    /// Its own port for them; 0 for a free one.
+    pub(crate) port: u16,
+    /// Theirs.
+    pub(crate) routes: Vec<u16>,
 }
 
 impl Launch {
@@ -42,9 +59,9 @@ impl Launch {
         self.dir.path().join("ports")
     }
 
-    /// Runs the server on `port`, or on a free one for 0, and returns it with its port once it
+    /// Runs the server on `port`, or on a free one for 0, and returns it with its ports once it
     /// serves, at the latest at `deadline`.
-    pub(crate) fn run(&self, port: u16, deadline: Instant) -> Result<(Process, u16), StartError> {
+    pub(crate) fn run(&self, port: u16, deadline: Instant) -> Result<(Process, Ports), StartError> {
         ports::reset(&self.ports_dir()).map_err(StartError::Files)?;
         let log_file = OpenOptions::new()
             .create(true)
@@ -61,8 +78,8 @@ impl Launch {
             .spawn()
             .map_err(|source| StartError::Spawn { binary: self.binary.clone(), source })?;
         let mut process = Process::new(child);
-        let port = self.wait_ready(&mut process, deadline, log_start)?;
-        Ok((process, port))
+        let ports = self.wait_ready(&mut process, deadline, log_start)?;
+        Ok((process, ports))
     }
 
     fn command(&self, port: u16) -> Command {
@@ -70,13 +87,19 @@ impl Launch {
         // What stands on the command line wins over the lines of the configuration.
         command.arg("-c").arg(self.config_path());
         command.args(["-a", &Ipv4Addr::LOCALHOST.to_string()]);
-        match port {
-            0 => command.args(["-p", "-1"]),
-            port => command.args(["-p", &port.to_string()]),
-        };
+        command.args(["-p", &port_argument(port)]);
         command.arg("--ports_file_dir").arg(self.ports_dir());
         if self.jetstream {
             command.arg("-js").arg("-sd").arg(self.dir.path().join("jetstream"));
+        }
+        if let Some(cluster) = &self.cluster {
+            command.args(["--cluster_name", CLUSTER_NAME, "--cluster"]);
+            command.arg(format!("nats://127.0.0.1:{}", port_argument(cluster.port)));
+            let routes = cluster.routes.iter().map(|port| format!("nats://127.0.0.1:{port}"));
+            let routes = routes.collect::<Vec<_>>().join(",");
+            if !routes.is_empty() {
+                command.args(["--routes", &routes]);
+            }
         }
         if self.own_process_group {
             command.process_group(0);
@@ -89,7 +112,7 @@ impl Launch {
         process: &mut Process,
         deadline: Instant,
         log_start: u64,
-    ) -> Result<u16, StartError> {
+    ) -> Result<Ports, StartError> {
         loop {
             if let Some(status) = process.exited().map_err(ControlError::from)? {
                 let log = log::tail_from(&self.log_path(), log_start);
@@ -102,24 +125,33 @@ impl Launch {
             }
             // Connecting before the server has reported its port would not only be in vain: on
             // loopback a connection to a closed port can meet itself, and then holds that port.
-            if let Some(port) = ports::read(&self.ports_dir())
-                && greets(port, left).is_ok_and(|greeted| greeted)
+            if let Some(ports) = ports::read(&self.ports_dir())
+                && (ports.cluster.is_some() || self.cluster.is_none())
+                && greeting(ports.client, left).is_ok()
             {
-                return Ok(port);
+                return Ok(ports);
             }
             thread::sleep(POLL_INTERVAL);
         }
     }
 }
 
-/// Whether the server at `port` accepts a client and sends the protocol's first word.
-fn greets(port: u16, timeout: Duration) -> io::Result<bool> {
+/// How the command line says "a free one".
+fn port_argument(port: u16) -> String {
+    if port == 0 { "-1".to_owned() } else { port.to_string() }
+}
+
+/// The first line that the server at `port` says to a client: `INFO {...}`.
+pub(crate) fn greeting(port: u16, timeout: Duration) -> io::Result<String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut client = TcpStream::connect_timeout(&address, timeout)?;
+    let client = TcpStream::connect_timeout(&address, timeout)?;
     client.set_read_timeout(Some(timeout))?;
-    let mut greeting = [0; b"INFO ".len()];
-    client.read_exact(&mut greeting)?;
-    Ok(&greeting == b"INFO ")
+    let mut line = String::new();
+    BufReader::new(client.take(GREETING_BYTES_MAX)).read_line(&mut line)?;
+    if !line.starts_with("INFO ") {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a nats-server's greeting"));
+    }
+    Ok(line)
 }
 
 /// Writes the lines of the configuration file.

@@ -21,6 +21,7 @@
 //!   port is probed, freed and hoped to be free still.
 //! - **Gone when it is dropped.** Dropping a [`NatsServer`] kills the process, reaps it, and removes
 //!   its files. Only a parent that is itself killed with SIGKILL leaves its server behind.
+//! - **One or several.** A [`NatsCluster`] is some that know each other, each with a life of its own.
 //! - **Blocking, and no runtime.** Everything is plain `std`, so it works beside any async runtime.
 //!   The calls take milliseconds; where that matters, call them from a blocking task.
 //!
@@ -29,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod cluster;
 mod error;
 mod find;
 mod launch;
@@ -38,6 +40,7 @@ mod process;
 mod server;
 
 pub use builder::NatsServerBuilder;
+pub use cluster::NatsCluster;
 pub use error::{ControlError, FindError, StartError};
 pub use find::find_binary;
 pub use server::NatsServer;

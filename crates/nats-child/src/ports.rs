@@ -17,11 +17,20 @@ pub(crate) fn reset(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// The client port, once the server has reported it.
+/// Where the server listens.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ports {
+    /// For clients.
+    pub(crate) client: u16,
+    /// For the other servers of its cluster, if it is in one.
+    pub(crate) cluster: Option<u16>,
+}
+
+/// The ports, once the server has reported them.
 ///
 /// The name of the file holds the binary's name and its process id, but the folder is ours alone:
 /// whatever ends in `.ports` is the report.
-pub(crate) fn read(folder: &Path) -> Option<u16> {
+pub(crate) fn read(folder: &Path) -> Option<Ports> {
     let report = fs::read_dir(folder)
         .ok()?
         .flatten()
@@ -33,8 +42,14 @@ pub(crate) fn read(folder: &Path) -> Option<u16> {
 }
 
 /// None if the report is not whole yet: the server does not write it in one step.
-fn parse(report: &str) -> Option<u16> {
-    let (_, urls) = report.split_once(r#""nats":[""#)?;
+fn parse(report: &str) -> Option<Ports> {
+    let client = parse_first(report, r#""nats":[""#)?;
+    Some(Ports { client, cluster: parse_first(report, r#""cluster":[""#) })
+}
+
+/// The port of the first URL behind `key`.
+fn parse_first(report: &str, key: &str) -> Option<u16> {
+    let (_, urls) = report.split_once(key)?;
     let (first_url, _) = urls.split_once('"')?;
     let (_, port) = first_url.rsplit_once(':')?;
     port.parse().ok().filter(|port| *port != 0)

@@ -80,6 +80,11 @@ impl Process {
         self.send_if_running(Signal::CONT)
     }
 
+    /// Asks a nats-server to leave its clients to others, then to end (SIGUSR2).
+    pub(crate) fn lame_duck(&mut self) -> Result<(), ControlError> {
+        self.send_if_running(Signal::USR2)
+    }
+
     fn send_if_running(&mut self, signal: Signal) -> Result<(), ControlError> {
         match self.exited()? {
             Some(_) => Err(ControlError::NotRunning),

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     ControlError, NatsServerBuilder, StartError,
-    launch::Launch,
+    launch::{Launch, greeting},
     log,
     process::{POLL_INTERVAL, Process},
 };
@@ -44,6 +44,23 @@ impl NatsServer {
     /// Those of [`NatsServerBuilder::start`].
     pub fn start() -> Result<Self, StartError> {
         Self::builder().start()
+    }
+
+    /// The port for the other servers of its cluster. It stays the same over restarts.
+    pub(crate) fn cluster_port(&self) -> Option<u16> {
+        self.launch.cluster.as_ref().map(|cluster| cluster.port)
+    }
+
+    /// From its next start on, the server looks for others at these ports.
+    pub(crate) fn set_routes(&mut self, routes: Vec<u16>) {
+        if let Some(cluster) = &mut self.launch.cluster {
+            cluster.routes = routes;
+        }
+    }
+
+    /// What it says first to a client, once it answers.
+    pub(crate) fn info(&self, timeout: Duration) -> io::Result<String> {
+        greeting(self.port, timeout)
     }
 
     pub(crate) fn new(process: Process, port: u16, launch: Launch) -> Self {
@@ -138,6 +155,18 @@ impl NatsServer {
     /// [`ControlError::NotRunning`] if it has ended, [`ControlError::System`] if the system refuses.
     pub fn resume(&mut self) -> Result<(), ControlError> {
         self.process.resume()
+    }
+
+    /// Tells the server to wind down (lame duck mode, SIGUSR2): it takes no new clients, tells those it
+    /// has, and after a grace period (`lame_duck_grace_period`, 10 s by default) closes their
+    /// connections one by one, at most a second apart, and exits. Returns at once; see
+    /// [`Self::is_running`] for the end.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotRunning`] if it has ended, [`ControlError::System`] if the system refuses.
+    pub fn lame_duck(&mut self) -> Result<(), ControlError> {
+        self.process.lame_duck()
     }
 
     /// What the server has logged, over all its restarts; at most the last MiB.

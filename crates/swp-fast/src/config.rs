@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::wire::{BODY_LIMIT, FRAGMENT_OVERHEAD, HASH_RUN, Integrity, Key, MAX_HEADER, MAX_NAME};
+use crate::wire::{
+    BODY_LIMIT, FRAGMENT_OVERHEAD, HASH_RUN, Integrity, Key, MAX_HEADER, MAX_NAME, MAX_TAG, Resume,
+};
 
 /// The largest message that this crate takes or delivers unless told otherwise.
 pub const DEFAULT_MAX_MESSAGE_BYTES: u64 = 64 << 20;
@@ -70,6 +72,23 @@ pub enum LateJoin {
     Refuse,
     /// It gets the stream from the next frame on.
     FromNow,
+    /// It gets the whole stream: what has passed is read again from the publisher's source and sent to it
+    /// alone, until it has caught up (Aeron calls this replay merge). Needs a source that can be read again.
+    FromStart,
+}
+
+/// What becomes of a consumer that holds the stream back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Slow {
+    /// The stream goes at its pace.
+    #[default]
+    Wait,
+    /// It is told why and lost, once the stream has had to wait for it for this long during which it
+    /// neither received nor consumed anything. The others go on. At least the keep-alive's interval.
+    Evict {
+        /// This long.
+        stalled_for: Duration,
+    },
 }
 
 /// Ends a consumer's membership when much was sent to it and nothing at all was heard.
@@ -85,11 +104,20 @@ pub struct UnackedLimit {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PublishConfig {
-    /// Nothing is sent before this many consumers have joined, and the session fails when consumers are
-    /// lost and fewer than this many are left. Default 1; 1 to `max_consumers`.
+    /// Nothing is sent before this many consumers have joined. Default 1; 1 to `max_consumers`.
     pub min_consumers: usize,
-    /// More than this are refused. Each costs about 1 KiB, and 64 bytes a frame that it misses. Default 64.
+    /// More than this are refused. Each costs about 1 KiB, and 64 bytes a frame that it misses; one that joins
+    /// behind the present, up to `retained_bytes` more. Default 64.
     pub max_consumers: usize,
+    /// The session fails when consumers are lost and fewer than this many are left. Default `None`:
+    /// `min_consumers`, or 1 where a slow consumer is evicted. 0 to `max_consumers`.
+    pub quorum: Option<usize>,
+    /// Where given, only consumers with this tag set the pace and count for `min_consumers` and `quorum`
+    /// (Aeron's tagged flow control). The others get the stream as far as they keep up: one that falls
+    /// behind by more than what is retained is lost. Default none: all count. At most 64 bytes.
+    pub tag: Option<String>,
+    /// See [`Slow`]. Default: wait.
+    pub slow: Slow,
     /// See [`LateJoin`]. Default: refuse.
     pub late_join: LateJoin,
     /// How data frames are protected. Default blake3.
@@ -123,6 +151,9 @@ impl Default for PublishConfig {
         PublishConfig {
             min_consumers: 1,
             max_consumers: 64,
+            quorum: None,
+            tag: None,
+            slow: Slow::Wait,
             late_join: LateJoin::Refuse,
             integrity: Integrity::Blake3,
             key: None,
@@ -147,6 +178,12 @@ impl PublishConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         within("max_consumers", self.max_consumers as u64, 1..=65_536)?;
         within("min_consumers", self.min_consumers as u64, 1..=self.max_consumers as u64)?;
+        within("quorum", self.quorum() as u64, 0..=self.max_consumers as u64)?;
+        within("tag (bytes)", self.tag.as_ref().map_or(1, String::len) as u64, 1..=MAX_TAG as u64)?;
+        if let Slow::Evict { stalled_for } = self.slow {
+            let least_ms = self.keep_alive.as_millis() as u64;
+            within("stalled_for (ms)", stalled_for.as_millis() as u64, least_ms..=86_400_000)?;
+        }
         let frame_bounds = MIN_FRAME_BYTES as u64..=MAX_FRAME_BYTES as u64;
         within("frame_bytes", self.frame_bytes as u64, frame_bounds)?;
         within("queue_bytes", self.queue_bytes as u64, self.frame_bytes as u64..=1 << 40)?;
@@ -157,6 +194,14 @@ impl PublishConfig {
             return Err(ConfigError::KeyNeedsBlake3(self.integrity));
         }
         check_liveness(self.keep_alive, self.idle_timeout)
+    }
+
+    /// How many consumers must be left for the session to go on; see the field of this name.
+    pub fn quorum(&self) -> usize {
+        self.quorum.unwrap_or(match self.slow {
+            Slow::Wait => self.min_consumers,
+            Slow::Evict { .. } => 1,
+        })
     }
 
     /// The largest body of a data frame, in bytes.
@@ -187,6 +232,10 @@ pub enum ConfirmEnd {
 pub struct SubscribeConfig {
     /// A name for the publisher's reports, at most 64 bytes. Default empty.
     pub name: String,
+    /// The group that it counts itself to; see [`PublishConfig::tag`]. At most 64 bytes. Default empty.
+    pub tag: String,
+    /// Where to go on in a session that this consumer was a member of before. Default none.
+    pub resume: Option<Resume>,
     /// Frames received and not yet consumed. Default 4,096 (about 400 KiB of bookkeeping when full).
     /// At most the subscription's capacity less [`SUBSCRIPTION_RESERVE`].
     pub window_frames: u64,
@@ -208,6 +257,8 @@ impl Default for SubscribeConfig {
     fn default() -> Self {
         SubscribeConfig {
             name: String::new(),
+            tag: String::new(),
+            resume: None,
             window_frames: 4096,
             window_bytes: 4 << 20,
             max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
@@ -225,6 +276,7 @@ impl SubscribeConfig {
     /// Names the first field that is out of its bounds.
     pub fn validate(&self, subscription_capacity: u64) -> Result<(), ConfigError> {
         within("name (bytes)", self.name.len() as u64, 0..=MAX_NAME as u64)?;
+        within("tag (bytes)", self.tag.len() as u64, 0..=MAX_TAG as u64)?;
         within("window_frames", self.window_frames, 1..=1 << 24)?;
         within("window_bytes", self.window_bytes, MIN_FRAME_BYTES as u64..=1 << 40)?;
         within("max_message_bytes", self.max_message_bytes, 1..=1 << 40)?;

@@ -46,9 +46,9 @@
 //! only the first two remain; feature `sim` adds a seeded network to test them, and code built on them.
 //!
 //! # Limits
-//! - A stream has one publisher, and consumers that take part from its start (or, by
-//!   [`LateJoin::FromNow`], from the next frame on).
-//! - Nothing is stored: what a consumer that died had not read is lost to it.
+//! - A stream has one publisher, and consumers that take part from its start, or as [`LateJoin`] says.
+//! - Nothing is stored: a consumer that died can [resume](SubscribeConfig::resume) while its publisher
+//!   retains, or can read again, what it lacks.
 //! - Messages are 0 bytes to 64 MiB (by default), whatever the broker's `max_payload` is.
 //! - A key authenticates frames; it does not encrypt them. Use TLS to the broker for that.
 #![forbid(unsafe_code)]
@@ -69,13 +69,17 @@ pub use api::{
     Endpoint, EndpointConfig, EndpointError, Position, PublishError, Publisher, ReceiveError,
     SendError, SessionError, SubscribeError, Subscriber, TrySendError,
 };
-pub use config::{ConfigError, ConfirmEnd, LateJoin, PublishConfig, SubscribeConfig, UnackedLimit};
-#[cfg(feature = "nats")]
-pub use driver::ClientEvents;
-pub use proto::{
-    LostReason, PackedBody, PublisherStats, ReadyFrame, ReceiverError, SenderError, SenderEvent,
-    SubscriberStats,
+pub use config::{
+    ConfigError, ConfirmEnd, LateJoin, PublishConfig, Slow, SubscribeConfig, UnackedLimit,
 };
+#[cfg(feature = "nats")]
+pub use driver::{ClientEvents, Denial, OpenPast, PastFrame, PastFrames};
+pub use proto::{
+    ConsumerStats, LostReason, PackedBody, PublisherStats, ReadyFrame, ReceiverError, SenderError,
+    SenderEvent, SubscriberStats,
+};
+
+pub use wire::Resume;
 
 /// The README's example must compile.
 #[cfg(all(doctest, feature = "nats"))]

@@ -218,3 +218,44 @@ fn slowest_of_three_sets_the_pace() {
     assert_exact(&outcome, 500);
     assert_eq!(outcome.retransmits(), 0, "{outcome}");
 }
+
+/// One of several is stopped and holds all back. The others are not waited for, so they are not asked: what
+/// is asked goes to the whole group, and would fill the queue of the one that is stopped.
+#[test]
+fn only_who_holds_the_stream_back_is_asked() {
+    let mut config = small_window(12, 2);
+    config.consumers = 7;
+    config.publish.min_consumers = 7;
+    let mut world = World::new(config);
+    world.run_for(Duration::from_millis(20));
+    world.stop(Node::Consumer(4), true);
+    let before = world.run_for(Duration::from_secs(1)).publishers[0].stats.probes;
+    let outcome = world.run_for(Duration::from_secs(8));
+    let asked = outcome.publishers[0].stats.probes - before;
+    // One a second of the one that is stopped, and as many keep-alives of all.
+    assert!(asked <= 18, "{asked} probes in eight seconds: {outcome}");
+    world.stop(Node::Consumer(4), false);
+    assert_exact(&world.run(MINUTES), 500);
+}
+
+/// Ten time-outs, whatever the round trip and so the time-out is: srtt + 4 * rttvar, at least 5 ms.
+#[test]
+fn pause_of_ten_time_outs_repeats_nothing() {
+    for (latency_us, time_out) in [(25, 5), (500, 5), (25_000, 60), (100_000, 250)] {
+        for window in [1, 3, 64, 4_096] {
+            let mut config = small_window(13, window);
+            config.messages = vec![1_000; 3_000];
+            config.write_interval = Duration::from_micros(latency_us / 10);
+            config.down.latency = Duration::from_micros(latency_us);
+            config.up = config.down;
+            let mut world = World::new(config);
+            world.run_for(Duration::from_micros(latency_us * 20));
+            world.pause_reading(0, true);
+            world.run_for(Duration::from_millis(10 * time_out));
+            world.pause_reading(0, false);
+            let outcome = world.run(MINUTES * 10);
+            assert_exact(&outcome, 3_000);
+            assert_eq!(outcome.retransmits(), 0, "{outcome}");
+        }
+    }
+}

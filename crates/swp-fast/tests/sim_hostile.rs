@@ -46,6 +46,8 @@ fn ack(world: &World, cumulative: Seq) -> Ack {
         latest: None,
         delay_us: 0,
         probe: 0,
+        probe_delay_us: 0,
+        live: true,
         duplicates: 0,
         dropped: 0,
     }
@@ -150,9 +152,11 @@ fn syn(peer: u64) -> Bytes {
     let syn = Syn {
         peer: PeerId(peer),
         name: String::new(),
+        tag: String::new(),
         window_frames: u64::MAX,
         window_bytes: u64::MAX,
         max_message_bytes: u64::MAX,
+        resume: None,
     };
     Sealer::default().seal_control(SessionId(peer), 0, Seq::ZERO, &Control::Syn(syn))
 }
@@ -193,6 +197,8 @@ fn syn_ack(world: &World) -> SynAck {
         max_message_bytes: u64::MAX,
         keep_alive: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(10),
+        members: 1,
+        live: true,
     }
 }
 

@@ -71,8 +71,26 @@ fn all_of_a_kind_lost_for_a_second() {
 fn consumer_ends_though_closed_never_comes() {
     let mut world = World::new(config(3));
     world.lose_where(|transit| transit.kind == Some(Kind::Closed));
-    let outcome = world.run(Duration::from_secs(10));
+    let outcome = world.run(Duration::from_secs(12));
     assert!(outcome.is_complete(), "{outcome}");
+}
+
+/// A consumer that has read everything goes on saying so for as long as the publisher would wait for it.
+#[test]
+fn both_agree_on_the_end_though_the_consumer_is_out_of_reach_for_a_while() {
+    for ms in [100, 1_000, 4_000, 8_000] {
+        let mut world = World::new(config(3));
+        world.lose_where(|transit| transit.kind == Some(Kind::FinAck));
+        world.run_while(Duration::from_secs(5), |world| {
+            world.outcome().consumers[0].delivered < 300
+        });
+        world.cut(Node::Consumer(0), true);
+        world.run_for(Duration::from_millis(ms));
+        world.lose_nothing();
+        world.cut(Node::Consumer(0), false);
+        let outcome = world.run(Duration::from_secs(20));
+        assert!(outcome.is_complete(), "{ms} ms: {outcome}");
+    }
 }
 
 #[test]
@@ -179,9 +197,9 @@ fn stream_closes_when_the_last_one_to_wait_for_is_lost() {
     assert!(outcome.publishers[0].has(|event| *event == SenderEvent::Closed), "{outcome}");
 }
 
-/// It was given up and does not know it: what it still hears of the group must not keep it waiting.
+/// It was given up and does not know it. When it is heard again it is told, and goes on from what it holds.
 #[test]
-fn consumer_that_was_given_up_while_cut_off_is_told() {
+fn consumer_that_was_given_up_while_it_could_not_be_heard_comes_back() {
     let mut config = endless(13);
     config.consumers = 2;
     let mut world = World::new(config);
@@ -193,7 +211,30 @@ fn consumer_that_was_given_up_while_cut_off_is_told() {
     });
     let outcome = world.run_for(Duration::from_secs(18));
     assert!(lost(&outcome), "{outcome}");
-    assert!(failed_with(&outcome, 1, ResetCode::UnknownSession), "{outcome}");
+    assert!(outcome.consumers[1].has(|event| *event == ReceiverEvent::Reconnected), "{outcome}");
+    assert_eq!(outcome.consumers[0].delivered, outcome.consumers[1].delivered, "{outcome}");
+    assert_eq!(outcome.publishers[0].stats.caught_up_frames, 0, "it held everything: {outcome}");
+    world.finish(0);
+    let outcome = world.run(MINUTES);
+    assert!(outcome.consumers[1].has(|event| *event == ReceiverEvent::Ended), "{outcome}");
+}
+
+/// What it missed meanwhile was let go of: it is told so, and from where on there would be more.
+#[test]
+fn consumer_that_missed_too_much_is_told_what_is_gone() {
+    let mut config = endless(13);
+    config.consumers = 2;
+    let mut world = World::new(config);
+    world.run_for(Duration::from_secs(1));
+    // It hears the publisher's probes alone, and cannot be heard.
+    world.lose_where(|transit| {
+        let late = transit.at.as_nanos() > 14_000_000_000;
+        let heard = transit.kind == Some(Kind::Probe);
+        !late && (transit.from == Node::Consumer(1) || (transit.to == Node::Consumer(1) && !heard))
+    });
+    let outcome = world.run_for(Duration::from_secs(18));
+    assert!(lost(&outcome), "{outcome}");
+    assert!(failed_with(&outcome, 1, ResetCode::Unavailable), "{outcome}");
 }
 
 #[test]
@@ -248,7 +289,6 @@ fn late_consumer_starts_from_now() {
     let mut world = World::new(config);
     world.run_for(Duration::from_secs(5));
     world.add_consumer(Default::default());
-    world.begins_anywhere(1);
     let outcome = world.run(MINUTES);
     assert!(outcome.is_complete(), "{outcome}");
     assert_eq!(outcome.consumers[0].delivered, 2_000, "{outcome}");
@@ -268,7 +308,6 @@ fn late_consumer_starts_with_a_whole_message() {
         let mut world = World::new(config);
         world.run_for(Duration::from_millis(50 + seed));
         world.add_consumer(Default::default());
-        world.begins_anywhere(1);
         let outcome = world.run(MINUTES);
         assert!(outcome.is_complete(), "{outcome}");
         let late = outcome.consumers[1].delivered;
@@ -359,4 +398,25 @@ fn nothing_is_sent_before_enough_have_joined() {
     let outcome = world.run(MINUTES);
     assert!(outcome.is_complete(), "{outcome}");
     assert!(outcome.consumers.iter().all(|consumer| consumer.delivered == 300), "{outcome}");
+}
+
+/// A process that was stopped while the bus restarted counts the silence from when it goes on, once.
+#[test]
+fn time_stopped_is_not_counted_twice_after_a_restart_of_the_bus() {
+    for (stopped, killed) in
+        [(Node::Publisher(0), Node::Consumer(0)), (Node::Consumer(0), Node::Publisher(0))]
+    {
+        let mut world = World::new(endless(23));
+        world.run_for(Duration::from_secs(1));
+        world.stop(stopped, true);
+        world.kill(killed);
+        world.bus_down();
+        world.bus_up();
+        world.run_for(Duration::from_secs(9));
+        world.stop(stopped, false);
+        let outcome = world.run(Duration::from_millis(11_500));
+        let ended = outcome.publishers[0].has(consumer_lost)
+            || outcome.consumers[0].has(|event| matches!(event, ReceiverEvent::Failed(_)));
+        assert!(ended, "{killed} is not missed: {outcome}");
+    }
 }

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use swp_fast::proto::ACK_DELAY;
 use swp_fast::sim::{Node, Outcome, PathConfig, SimConfig, World};
+use swp_fast::time::Time;
 use swp_fast::wire::Kind;
 
 const MINUTES: Duration = Duration::from_secs(300);
@@ -101,6 +103,7 @@ fn noisy(seed: u64) -> SimConfig {
         duplicate: 0.01 * (seed % 11) as f64,
         reorder: 0.01 * (seed % 13) as f64,
         corrupt: 0.01 * (seed % 5) as f64,
+        burst: None,
     };
     config.down = path;
     config.up = path;
@@ -246,5 +249,54 @@ fn repairs_go_only_to_the_one_that_missed() {
     for (index, consumer) in outcome.consumers.iter().enumerate() {
         assert_eq!(consumer.stats.duplicates, 0, "{outcome}");
         assert_eq!(consumer.stats.out_of_order > 0, index == 1, "{outcome}");
+    }
+}
+
+/// Messages a second of simulated time, first write to last delivery, with a window of eight round trips'
+/// frames: enough that a loss is repaired, twice if it must be, before the window closes.
+fn goodput(seed: u64, latency: Duration, loss: f64) -> f64 {
+    let messages = 6_000;
+    let mut config = SimConfig::new(seed);
+    config.publish.frame_bytes = 256;
+    config.messages = vec![180; messages];
+    config.write_interval = latency * 2 / 100;
+    config.subscribe.window_frames = 800;
+    config.down = PathConfig { latency, loss, ..PathConfig::default() };
+    config.up = config.down;
+    let outcome = completes(config);
+    messages as f64 / outcome.consumers[0].last_delivery.since(Time::ZERO).as_secs_f64()
+}
+
+#[test]
+fn goodput_falls_no_more_than_what_is_lost() {
+    for latency in [Duration::from_millis(5), Duration::from_millis(50)] {
+        let clean = goodput(40, latency, 0.0);
+        for (seed, loss) in [(41, 0.001), (42, 0.01), (43, 0.02), (44, 0.05)] {
+            let lossy = goodput(seed, latency, loss);
+            assert!(lossy >= 0.9 * (1.0 - loss) * clean, "{latency:?} {loss}: {lossy} of {clean}");
+        }
+    }
+}
+
+/// As above, on paths from a broker on the same host to the other side of the world.
+#[test]
+fn lost_last_frame_is_repaired_within_two_round_trips_on_any_path() {
+    for latency_us in [25, 500, 25_000, 100_000] {
+        let latency = Duration::from_micros(latency_us);
+        let mut config = SimConfig::new(15);
+        config.down.latency = latency;
+        config.up.latency = latency;
+        config.messages = vec![15_000; 50];
+        config.finish = false;
+        let mut world = World::new(config);
+        world.run_for(Duration::from_secs(20));
+        let asked = world.now();
+        world.lose_nth(Kind::Data, 0);
+        world.write(0, &[10_000]);
+        let outcome = world.run_for(Duration::from_secs(2));
+        assert_eq!(outcome.consumers[0].delivered, 51, "{outcome}");
+        let took = outcome.consumers[0].last_delivery.since(asked);
+        assert!(took <= latency * 4 + ACK_DELAY * 2, "{latency:?}: {took:?} {outcome}");
+        assert_eq!(outcome.retransmits(), 1, "{outcome}");
     }
 }

@@ -12,7 +12,8 @@ use swp_replay::generate::MAX_SUBJECTS;
 use crate::units;
 
 /// The subcommands' names. Anything else in their place is a capture to play.
-const COMMANDS: [&str; 8] = ["play", "recv", "record", "info", "verify", "cat", "gen", "help"];
+const COMMANDS: [&str; 9] =
+    ["play", "recv", "record", "info", "verify", "recover", "cat", "gen", "help"];
 
 /// Records NATS traffic and replays it at line rate, in order and without loss.
 ///
@@ -41,6 +42,10 @@ pub(crate) enum Command {
     Info(InspectArgs),
     /// Check every digest of a capture
     Verify(InspectArgs),
+    /// Save what is whole in a damaged or unfinished capture
+    #[command(after_help = "\
+Exit codes: 0 all that was in the file is saved, 3 something was lost (what is whole is saved), or no capture at all.")]
+    Recover(RecoverArgs),
     /// Print a capture's messages as JSON Lines
     Cat(CatArgs),
     /// Make a capture of made-up messages
@@ -111,6 +116,24 @@ pub(crate) struct PlayArgs {
     /// Begin when this many consumers have joined
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub(crate) min_consumers: usize,
+    /// Wait no longer than this for the consumers [default: for ever]
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    pub(crate) wait: Option<Duration>,
+    /// What becomes of a consumer that comes after the first frame was sent
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Late::Refuse)]
+    pub(crate) late_join: Late,
+    /// What becomes of a consumer that holds the stream back
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnSlow::Wait)]
+    pub(crate) on_slow: OnSlow,
+    /// With --on-slow evict: it is lost when it has taken nothing for this long; at least 1s
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = units::duration)]
+    pub(crate) stalled_for: Duration,
+    /// Only consumers with this tag set the pace and count; the others follow as far as they keep up
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+    /// Fail when fewer consumers than this are left [default: --min-consumers; 1 with --on-slow evict]
+    #[arg(long, value_name = "N")]
+    pub(crate) quorum: Option<usize>,
     /// Digest of the frames: blake3, crc32c or none
     #[arg(long, value_name = "KIND", default_value_t = Integrity::Blake3)]
     pub(crate) integrity: Integrity,
@@ -132,6 +155,26 @@ pub(crate) struct PlayArgs {
     pub(crate) output: OutputArgs,
 }
 
+/// For `--late-join`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Late {
+    /// It is refused
+    Refuse,
+    /// It gets the stream from the next frame on
+    Now,
+    /// It gets the whole stream, from the capture until it has caught up
+    Start,
+}
+
+/// For `--on-slow`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnSlow {
+    /// The stream goes at its pace
+    Wait,
+    /// It is lost after --stalled-for, and told so; the others go on
+    Evict,
+}
+
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("sink").required(true))]
 pub(crate) struct RecvArgs {
@@ -149,6 +192,9 @@ pub(crate) struct RecvArgs {
     /// Replace the output if it exists
     #[arg(long)]
     pub(crate) force: bool,
+    /// Go on with a file that broke off, while the publisher can give what it lacks
+    #[arg(long, requires = "output_file", conflicts_with = "force")]
+    pub(crate) resume: bool,
     /// Put this and a dot in front of each subject
     #[arg(long, value_name = "SUBJECT", conflicts_with_all = ["discard", "output_file"])]
     pub(crate) prefix: Option<String>,
@@ -158,6 +204,9 @@ pub(crate) struct RecvArgs {
     /// This consumer's name in the publisher's reports
     #[arg(long, default_value = "")]
     pub(crate) name: String,
+    /// The group that this consumer counts itself to (see --tag of the replay)
+    #[arg(long, default_value = "")]
+    pub(crate) tag: String,
     /// File with the secret that the publisher uses
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
@@ -208,6 +257,20 @@ pub(crate) struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RecoverArgs {
+    /// The damaged capture; it is only read
+    pub(crate) capture: PathBuf,
+    /// The capture to write
+    #[arg(short, long = "output", value_name = "CAPTURE")]
+    pub(crate) output_file: PathBuf,
+    /// Replace the output if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CatArgs {
     /// The capture
     pub(crate) capture: PathBuf,
@@ -253,6 +316,7 @@ impl Command {
             Command::Recv(args) => args.output,
             Command::Record(args) => args.output,
             Command::Info(args) | Command::Verify(args) => args.output,
+            Command::Recover(args) => args.output,
             Command::Gen(args) => args.output,
             Command::Cat(_) => OutputArgs { json: false, quiet: false },
         }

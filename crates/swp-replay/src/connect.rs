@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
 use nats_child::NatsServer;
-use swp_fast::ClientEvents;
 use swp_fast::wire::Key;
+use swp_fast::{ClientEvents, EndpointConfig};
 
 use crate::cli::ConnectArgs;
 use crate::error::Error;
@@ -38,6 +38,14 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
+    /// What an endpoint over this connection has to know.
+    pub(crate) fn endpoint_config(&self) -> EndpointConfig {
+        let mut config = EndpointConfig::default();
+        config.subscription_capacity = SESSION_CAPACITY as u64;
+        config.events = Some(self.events.clone());
+        config
+    }
+
     /// Whether the server is a child of this command.
     pub(crate) fn is_managed(&self) -> bool {
         self.managed.is_some()

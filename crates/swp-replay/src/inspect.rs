@@ -194,7 +194,8 @@ fn whole(capture: &Capture) -> Result<(), Error> {
     }
 }
 
-fn describe(capture: &Capture, report: &mut Report) {
+/// Puts into the JSON object what the capture's index says.
+pub(crate) fn describe(capture: &Capture, report: &mut Report) {
     let (totals, front) = (capture.totals(), capture.superblock());
     let fields = json!({
         "messages": totals.messages,

@@ -5,6 +5,7 @@
 //!   connect      broker and credentials       recv, sink   stream -> capture, subjects, or nothing
 //!   interrupt    Ctrl-C                       record_nats  subjects -> capture
 //!   progress     while it runs                inspect      info, verify, cat, gen
+//!                                             recover      damaged capture -> whole capture
 //!   report       when it has ended            error        one sentence and an exit code
 //! ```
 #![forbid(unsafe_code)]
@@ -15,11 +16,14 @@ mod error;
 mod inspect;
 mod interrupt;
 mod pace;
+mod past;
 mod play;
 mod progress;
 mod record_nats;
+mod recover;
 mod recv;
 mod report;
+mod resume;
 mod sink;
 mod trailer;
 mod units;
@@ -71,6 +75,7 @@ fn run(command: Command, report: &mut Report) -> Result<(), Error> {
     match command {
         Command::Info(args) => return inspect::info(&args, report),
         Command::Verify(args) => return inspect::verify(&args, report),
+        Command::Recover(args) => return recover::recover(&args, report),
         Command::Cat(args) => return inspect::cat(&args),
         Command::Gen(args) => return inspect::generate(&args, report),
         _ => {}

@@ -1,19 +1,23 @@
 //! `play`: the blocks of a capture, from the disk to the consumers of a stream.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use swp_fast::wire::{Integrity, MAX_HEADER};
-use swp_fast::{Endpoint, EndpointConfig, PackedBody, PublishConfig, Publisher, SenderEvent};
+use swp_fast::{
+    Endpoint, LateJoin, LostReason, PackedBody, PublishConfig, Publisher, PublisherStats,
+    SenderEvent, Slow,
+};
 use swp_replay::capture::{Block, Capture, CaptureError, Unpacker};
 use swp_replay::disk::{Disk, DiskOptions};
 
-use crate::cli::PlayArgs;
+use crate::cli::{Late, OnSlow, PlayArgs};
 use crate::connect::{self, Broker, SESSION_CAPACITY};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::past;
 use crate::progress::Progress;
 use crate::report::{Report, Transfer};
 use crate::trailer::StreamTrailer;
@@ -40,6 +44,7 @@ pub(crate) async fn play(args: &PlayArgs, report: &mut Report) -> Result<(), Err
         publisher: &publisher,
         capture: &capture,
         verifies: args.integrity != Integrity::Blake3,
+        wait: args.wait,
         lost: Mutex::default(),
     };
     let mut progress = Progress::new(quiet, Some(capture.totals().messages));
@@ -62,6 +67,7 @@ pub(crate) async fn play(args: &PlayArgs, report: &mut Report) -> Result<(), Err
     transfer.content_digest = Some(hex(&capture.totals().content));
     transfer.took(started.elapsed());
     report.transfer = Some(transfer);
+    report.fields.insert("lost".to_owned(), player.lost_for_report());
     result.map_err(|error| {
         let total = capture.totals().messages;
         match error {
@@ -96,10 +102,25 @@ async fn set_up(args: &PlayArgs, stream: &str, config: PublishConfig) -> Result<
         eprintln!("{why}; reading with pread");
     }
     let broker = connect::connect(&args.connect, SESSION_CAPACITY, quiet).await?;
-    let endpoint = Endpoint::new(broker.client.clone(), EndpointConfig::default())
+    let endpoint = Endpoint::new(broker.client.clone(), broker.endpoint_config())
         .await
         .map_err(|error| Error::Failed(error.to_string()))?;
-    let publisher = endpoint.publish(stream, config).await?;
+    let max_frame = config.frame_bytes.min(broker.client.server_info().max_payload);
+    let packed = capture.superblock().body_bytes as usize + MAX_HEADER <= max_frame;
+    let publisher = match packed {
+        true => {
+            let past = past::open(&capture, args.integrity != Integrity::Blake3);
+            endpoint.publish_rewindable(stream, config, past).await?
+        }
+        false if config.late_join == LateJoin::FromStart => {
+            return Err(Error::Usage(format!(
+                "--late-join start: the server takes messages of {max_frame} bytes at most, and {} holds frames of {}; raise its max_payload",
+                capture.path().display(),
+                capture.superblock().body_bytes
+            )));
+        }
+        false => endpoint.publish(stream, config).await?,
+    };
     Ok(Stage { capture, disk, broker, publisher })
 }
 
@@ -109,8 +130,23 @@ struct Player<'a> {
     capture: &'a Capture,
     /// Bodies are compared with their digests here, because the consumer is not given those.
     verifies: bool,
-    /// Consumers that did not stay to the end.
-    lost: Mutex<Vec<String>>,
+    /// How long to wait for the consumers; `None` is for ever.
+    wait: Option<Duration>,
+    /// Consumers that did not stay to the end, and did not come back.
+    lost: Mutex<Vec<Lost>>,
+}
+
+/// A consumer that was lost.
+struct Lost {
+    name: String,
+    reason: LostReason,
+}
+
+impl Lost {
+    /// It was lost because the user wanted slow consumers to be.
+    fn by_policy(&self) -> bool {
+        matches!(self.reason, LostReason::Stalled(_) | LostReason::LeftBehind)
+    }
 }
 
 impl Player<'_> {
@@ -131,7 +167,18 @@ impl Player<'_> {
         progress: &mut Progress,
         started: &mut Instant,
     ) -> Result<(), Error> {
-        let ready = async { Ok(self.publisher.ready().await?) };
+        let ready = async {
+            match self.wait {
+                None => Ok(self.publisher.ready().await?),
+                Some(limit) => match tokio::time::timeout(limit, self.publisher.ready()).await {
+                    Ok(ready) => Ok(ready?),
+                    Err(_) => Err(Error::Failed(format!(
+                        "too few consumers came within {:.1} s; start them with `swp-replay recv`, or lower --min-consumers",
+                        limit.as_secs_f64()
+                    ))),
+                },
+            }
+        };
         tokio::select! {
             result = ready => result,
             error = self.events(progress) => Err(error),
@@ -233,11 +280,16 @@ impl Player<'_> {
             }
             SenderEvent::Lost { name, reason } => {
                 progress.say(&format!("consumer {name} was lost: {reason}"));
-                let mut lost = self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                lost.push(format!("{name}: {reason}"));
+                self.lost().push(Lost { name: name.clone(), reason: reason.clone() });
             }
+            // It was lost, and came back.
+            SenderEvent::Finished { name } => self.lost().retain(|lost| lost.name != *name),
             _ => {}
         }
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Vec<Lost>> {
+        self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Shows progress and events. A consumer that refuses frames means that the network damages them
@@ -256,10 +308,7 @@ impl Player<'_> {
                 },
                 _ = ticks.tick() => {
                     let stats = self.publisher.stats();
-                    let lag = stats.consumers.iter().map(|consumer| consumer.lag_frames).max();
-                    let live = stats.consumers.iter().filter(|consumer| consumer.live).count();
-                    let more = format!(", {live} consumers, lag {} frames", lag.unwrap_or(0));
-                    progress.show(stats.messages, stats.bytes, &more);
+                    progress.show(stats.messages, stats.bytes, &standing(&stats));
                     if !looked && stats.consumers.iter().any(|consumer| consumer.dropped > 0) {
                         looked = true;
                         if let Err(error) = find_damage(self.capture).await {
@@ -271,18 +320,43 @@ impl Player<'_> {
         }
     }
 
-    /// Refuses to call a replay complete of which a consumer did not get everything.
+    /// Refuses to call a replay complete of which a consumer did not get everything, unless it was to be
+    /// left behind.
     fn all_through(&self) -> Result<(), Error> {
-        let lost = self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match lost.as_slice() {
-            [] => Ok(()),
-            lost => Err(Error::PeerLost(format!(
-                "{} consumers were lost before the end: {}",
-                lost.len(),
-                lost.join("; ")
-            ))),
+        let lost = self.lost();
+        let lost: Vec<String> = lost
+            .iter()
+            .filter(|lost| !lost.by_policy())
+            .map(|Lost { name, reason }| format!("{name}: {reason}"))
+            .collect();
+        if lost.is_empty() {
+            return Ok(());
         }
+        let (count, lost) = (lost.len(), lost.join("; "));
+        Err(Error::PeerLost(format!("{count} consumers were lost before the end: {lost}")))
     }
+
+    /// The consumers that were lost, for the report.
+    fn lost_for_report(&self) -> serde_json::Value {
+        let lost = self.lost();
+        let entry = |lost: &Lost| serde_json::json!({ "name": lost.name, "reason": lost.reason.to_string() });
+        lost.iter().map(entry).collect()
+    }
+}
+
+/// How the consumers stand, for the progress display.
+fn standing(stats: &PublisherStats) -> String {
+    let live = stats.consumers.iter().filter(|consumer| consumer.live).count();
+    let slowest = stats.consumers.iter().find(|consumer| Some(consumer.id) == stats.held_back_by);
+    let behind = match slowest {
+        Some(slowest) => {
+            let id = format!("{:016x}", slowest.id);
+            let name = if slowest.name.is_empty() { &id } else { &slowest.name };
+            format!(", held back by {name}: {} behind", show_bytes(slowest.lag_bytes as f64))
+        }
+        None => String::new(),
+    };
+    format!(", {live} consumer{}{behind}", if live == 1 { "" } else { "s" })
 }
 
 /// The first damaged body of the capture, if there is one.
@@ -345,6 +419,17 @@ fn publish_config(args: &PlayArgs) -> Result<PublishConfig, Error> {
     config.key = connect::read_key(args.key_file.as_deref())?;
     config.idle_timeout = args.idle_timeout;
     config.keep_alive = config.keep_alive.min(args.idle_timeout / KEEP_ALIVES_IN_TIMEOUT);
+    config.tag.clone_from(&args.tag);
+    config.quorum = args.quorum;
+    config.late_join = match args.late_join {
+        Late::Refuse => LateJoin::Refuse,
+        Late::Now => LateJoin::FromNow,
+        Late::Start => LateJoin::FromStart,
+    };
+    config.slow = match args.on_slow {
+        OnSlow::Wait => Slow::Wait,
+        OnSlow::Evict => Slow::Evict { stalled_for: args.stalled_for },
+    };
     config.validate().map_err(|error| Error::Usage(error.to_string()))?;
     Ok(config)
 }

@@ -20,6 +20,15 @@ use crate::units::{hex, show_count};
 /// message it is 128 MiB, a second and more of all that a broker delivers.
 const CAPACITY: usize = 1 << 17;
 
+/// Messages that wait this long for their block to fill are written, and synced, without it: what is
+/// lost with a process that is killed is then a block, or what came within twice this time, whichever
+/// is less. A second costs at most 4 KiB of padding a second.
+const MOST_UNWRITTEN: Duration = Duration::from_secs(1);
+
+/// How long the server may take to answer that it has the subscriptions. It answers within a round trip,
+/// unless this user may not publish.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How long the server may take to send what was under way when the recording ended.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,13 +53,24 @@ pub(crate) async fn record(args: &RecordArgs, report: &mut Report) -> Result<(),
     };
     let writer = CaptureWriter::create(&args.output_file, options)?;
     let messages = subscribe(&broker.client, &args.subjects).await?;
+    // What is published once this says that it is recording is recorded: the server has answered.
+    let answered = tokio::time::timeout(SUBSCRIBE_TIMEOUT, echo(&broker.client)).await == Ok(true);
     let mut progress = Progress::new(quiet, args.count);
     progress.say(&format!(
         "recording {} to {}; Ctrl-C ends it",
         args.subjects.join(" "),
         args.output_file.display()
     ));
-    let mut recorder = Recorder { writer, messages, taken: 0, recorded: 0, payload_bytes: 0 };
+    let mut recorder = Recorder {
+        writer,
+        messages,
+        answered,
+        taken: u64::from(answered),
+        recorded: 0,
+        payload_bytes: 0,
+        synced: 0,
+        file_bytes: 0,
+    };
     let started = Instant::now();
     progress.start();
     let result = tokio::select! {
@@ -59,7 +79,7 @@ pub(crate) async fn record(args: &RecordArgs, report: &mut Report) -> Result<(),
         () = after(args.duration) => Ok(()),
     };
     let result = match result {
-        Ok(()) => recorder.drain(args).await,
+        Ok(()) => recorder.drain(&broker.client, args).await,
         error => error,
     };
     progress.done();
@@ -78,11 +98,17 @@ pub(crate) async fn record(args: &RecordArgs, report: &mut Report) -> Result<(),
 struct Recorder {
     writer: CaptureWriter,
     messages: SelectAll<Subscriber>,
-    /// Messages that the client handed over.
+    /// Whether a message to itself comes back, see [`echo`].
+    answered: bool,
+    /// Messages that the client handed over, echoes of our own among them.
     taken: u64,
     /// Those of them that are in the capture.
     recorded: u64,
     payload_bytes: u64,
+    /// How many of those are known to be on the disk.
+    synced: u64,
+    /// Where the file ended at the last tick.
+    file_bytes: u64,
 }
 
 impl Recorder {
@@ -91,6 +117,8 @@ impl Recorder {
         let mut ticks = tokio::time::interval(progress.interval());
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         ticks.tick().await;
+        let mut syncs = tokio::time::interval(MOST_UNWRITTEN);
+        syncs.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.is_full(args) {
             tokio::select! {
                 message = self.messages.next() => match message {
@@ -98,8 +126,20 @@ impl Recorder {
                     None => return Err(Error::Failed("the connection to NATS ended".to_owned())),
                 },
                 _ = ticks.tick() => progress.show(self.recorded, self.payload_bytes, ""),
+                _ = syncs.tick() => self.sync_if_slow()?,
             }
         }
+        Ok(())
+    }
+
+    /// Writes the open block where none was filled since the last tick, and something is new. While blocks
+    /// fill by themselves nobody waits for the disk: messages would be dropped meanwhile.
+    fn sync_if_slow(&mut self) -> Result<(), Error> {
+        if self.writer.file_bytes() == self.file_bytes && self.recorded > self.synced {
+            self.writer.sync()?;
+            self.synced = self.recorded;
+        }
+        self.file_bytes = self.writer.file_bytes();
         Ok(())
     }
 
@@ -127,22 +167,41 @@ impl Recorder {
         Ok(())
     }
 
-    /// Ends the subscriptions and takes what had come by then; past a bound it is counted only.
-    async fn drain(&mut self, args: &RecordArgs) -> Result<(), Error> {
+    /// Ends the subscriptions and takes what the server had for them by then; past a bound it is counted
+    /// only. The client's own drain ends as soon as it was asked for, whatever is still under way, so
+    /// first a message makes its way to the server and back: what was sent before it has arrived then.
+    async fn drain(&mut self, client: &Client, args: &RecordArgs) -> Result<(), Error> {
+        let deadline = tokio::time::Instant::now() + DRAIN_TIMEOUT;
+        let echo = tokio::time::timeout_at(deadline, echo(client));
+        tokio::pin!(echo);
+        while self.answered {
+            tokio::select! {
+                came = &mut echo => {
+                    // It came over this connection like all the others.
+                    self.taken += u64::from(came == Ok(true));
+                    break;
+                }
+                Some(message) = self.messages.next() => self.take_within(&message, args)?,
+            }
+        }
         for subscriber in self.messages.iter_mut() {
             // Of a connection that is gone nothing is left to take.
             let _ = subscriber.drain().await;
         }
-        let deadline = tokio::time::Instant::now() + DRAIN_TIMEOUT;
         while let Ok(Some(message)) = tokio::time::timeout_at(deadline, self.messages.next()).await
         {
-            if self.is_full(args) {
-                self.taken += 1;
-            } else {
-                self.take(&message)?;
-            }
+            self.take_within(&message, args)?;
         }
         Ok(())
+    }
+
+    /// Takes a message, or only counts it where a bound was reached.
+    fn take_within(&mut self, message: &Message, args: &RecordArgs) -> Result<(), Error> {
+        if self.is_full(args) {
+            self.taken += 1;
+            return Ok(());
+        }
+        self.take(message)
     }
 
     /// Finishes the file, with what is known of the messages that are not in it.
@@ -174,6 +233,14 @@ impl Recorder {
         }
         Ok(())
     }
+}
+
+/// Sends a message to itself by way of the server; whether it came back. Where publishing is not
+/// permitted it never does.
+async fn echo(client: &Client) -> bool {
+    let inbox = client.new_inbox();
+    let Ok(mut back) = client.subscribe(inbox.clone()).await else { return false };
+    client.publish(inbox, "".into()).await.is_ok() && back.next().await.is_some()
 }
 
 async fn subscribe(client: &Client, subjects: &[String]) -> Result<SelectAll<Subscriber>, Error> {

@@ -1,8 +1,9 @@
 //! `recv`: one consumer of a stream, that keeps it, publishes it again, or only checks it.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use swp_fast::{ConfirmEnd, Endpoint, EndpointConfig, SubscribeConfig, Subscriber};
+use swp_fast::{ConfirmEnd, Endpoint, SubscribeConfig, Subscriber};
 
 use crate::cli::RecvArgs;
 use crate::connect::{self, Broker, SESSION_CAPACITY};
@@ -11,16 +12,23 @@ use crate::interrupt::Interrupt;
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::report::{Report, Transfer};
+use crate::resume::{self, Continued, Origin};
 use crate::sink::Sink;
 use crate::trailer::StreamTrailer;
 use crate::units::{hex, show_count};
+
+/// How long it may take until the publisher is known to have heard that this side is through: a moment, or as
+/// long as it waits for a consumer by default.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the publisher's being told that this side leaves may take.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) async fn recv(args: &RecvArgs, report: &mut Report) -> Result<(), Error> {
     let quiet = args.output.quiet;
-    let config = subscribe_config(args)?;
+    let mut config = subscribe_config(args)?;
+    let continued = continued(args)?;
+    config.resume = continued.as_ref().map(|continued| continued.resume.clone());
     let mut interrupt = Interrupt::listen()?;
     let broker = tokio::select! {
         broker = connect::connect(&args.connect, SESSION_CAPACITY, quiet) => broker?,
@@ -28,7 +36,9 @@ pub(crate) async fn recv(args: &RecvArgs, report: &mut Report) -> Result<(), Err
     };
     // A new file is made before anybody else is troubled; an old one is replaced only when there is
     // something to replace it with.
-    let early = if args.force { None } else { Sink::file(args)? };
+    let held = continued.as_ref().map_or((0, 0), |one| (one.messages, one.bytes));
+    let resumes = continued.is_some();
+    let early = early_sink(args, continued)?;
     let mut progress = Progress::new(quiet, None);
     progress.say(&format!(
         "waiting for stream {}: run `swp-replay CAPTURE --to {}` elsewhere",
@@ -41,7 +51,7 @@ pub(crate) async fn recv(args: &RecvArgs, report: &mut Report) -> Result<(), Err
     let subscriber = match subscriber {
         Ok(subscriber) => subscriber,
         Err(error) => {
-            if early.is_some() {
+            if early.is_some() && !resumes {
                 remove_empty(args);
             }
             return Err(error);
@@ -57,9 +67,13 @@ pub(crate) async fn recv(args: &RecvArgs, report: &mut Report) -> Result<(), Err
             }
         },
     };
-    progress.say("joined");
+    progress.say(&match held.0 {
+        0 => "joined".to_owned(),
+        messages => format!("joined; {} messages are here already", show_count(messages)),
+    });
     progress.start();
-    let mut consumer = Consumer { subscriber, sink, messages: 0, bytes: 0 };
+    let file = args.output_file.clone();
+    let mut consumer = Consumer { subscriber, sink, file, messages: held.0, bytes: held.1 };
     let started = Instant::now();
     let received = tokio::select! {
         received = consumer.take_all(args.max_rate, &mut progress) => received,
@@ -71,11 +85,12 @@ pub(crate) async fn recv(args: &RecvArgs, report: &mut Report) -> Result<(), Err
     (transfer.messages, transfer.bytes) = (consumer.messages, consumer.bytes);
     transfer.dropped.insert("slow_consumer", broker.events.slow_consumer());
     let result = match received {
-        Ok(()) => consumer.end(&mut transfer).await,
+        Ok(()) => consumer.end(&mut transfer, &mut interrupt).await,
         Err(error) => Err(consumer.leave(error).await),
     };
     transfer.took(started.elapsed());
     report.transfer = Some(transfer);
+    report.fields.insert("resumed_messages".to_owned(), held.0.into());
     result
 }
 
@@ -83,6 +98,8 @@ pub(crate) async fn recv(args: &RecvArgs, report: &mut Report) -> Result<(), Err
 struct Consumer {
     subscriber: Subscriber,
     sink: Sink,
+    /// The capture that is written, if one is.
+    file: Option<PathBuf>,
     messages: u64,
     bytes: u64,
 }
@@ -95,6 +112,7 @@ impl Consumer {
         progress: &mut Progress,
     ) -> Result<(), Error> {
         let mut pace = Pace::new(max_rate);
+        let mut begun = false;
         let mut ticks = tokio::time::interval(progress.interval());
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         ticks.tick().await;
@@ -108,6 +126,10 @@ impl Consumer {
             };
             let Some(frame) = frame else { return Ok(()) };
             let (len, messages) = (frame.body.len(), u64::from(frame.messages));
+            if !begun {
+                self.note_origin(len as u64)?;
+                begun = true;
+            }
             self.sink.take(frame).await?;
             self.messages += messages;
             self.bytes += len as u64;
@@ -117,9 +139,19 @@ impl Consumer {
         }
     }
 
+    /// The first frame came: from here on the file can be gone on with.
+    fn note_origin(&self, len: u64) -> Result<(), Error> {
+        let point = self.subscriber.resume_point();
+        let (Some(file), Some(point)) = (&self.file, point) else { return Ok(()) };
+        match self.messages {
+            0 => Origin::new(&point, len).write(file),
+            _ => Origin::read(file)?.taken_over(point.peer).write(file),
+        }
+    }
+
     /// Makes what came safe, compares it with what was sent, and only then says that it is all there.
-    async fn end(self, transfer: &mut Transfer) -> Result<(), Error> {
-        let Consumer { subscriber, sink, messages, .. } = self;
+    async fn end(self, transfer: &mut Transfer, interrupt: &mut Interrupt) -> Result<(), Error> {
+        let Consumer { subscriber, sink, file, messages, .. } = self;
         let trailer = subscriber.trailer().and_then(|bytes| StreamTrailer::decode(&bytes));
         let digest = match sink.finish().await {
             Ok(digest) => hex(&digest),
@@ -141,7 +173,15 @@ impl Consumer {
             cancel(subscriber, "the content digest differs").await;
             return Err(error);
         }
-        Ok(subscriber.close().await?)
+        if let Some(file) = &file {
+            resume::forget(file);
+        }
+        // Everything is safe here. A publisher that has gone, with its broker perhaps, need not know.
+        tokio::select! {
+            closed = subscriber.close() => Ok(closed?),
+            () = tokio::time::sleep(CLOSE_TIMEOUT) => Ok(()),
+            () = interrupt.wait() => Ok(()),
+        }
     }
 
     /// Leaves before the end; returns the reason with what is left of the stream here.
@@ -160,8 +200,24 @@ impl Consumer {
     }
 }
 
+fn early_sink(args: &RecvArgs, continued: Option<Continued>) -> Result<Option<Sink>, Error> {
+    match continued {
+        Some(continued) => Ok(Some(Sink::File(Box::new(continued.writer)))),
+        None if args.force => Ok(None),
+        None => Sink::file(args),
+    }
+}
+
+/// The file to go on with, if there is one.
+fn continued(args: &RecvArgs) -> Result<Option<Continued>, Error> {
+    match args.output_file.as_ref().filter(|_| args.resume) {
+        Some(path) => resume::open(path),
+        None => Ok(None),
+    }
+}
+
 async fn join(broker: &Broker, stream: &str, config: SubscribeConfig) -> Result<Subscriber, Error> {
-    let endpoint = Endpoint::new(broker.client.clone(), EndpointConfig::default())
+    let endpoint = Endpoint::new(broker.client.clone(), broker.endpoint_config())
         .await
         .map_err(|error| Error::Failed(error.to_string()))?;
     Ok(endpoint.subscribe(stream, config).await?)
@@ -175,6 +231,7 @@ async fn cancel(subscriber: Subscriber, reason: &str) {
 fn subscribe_config(args: &RecvArgs) -> Result<SubscribeConfig, Error> {
     let mut config = SubscribeConfig::default();
     config.name.clone_from(&args.name);
+    config.tag.clone_from(&args.tag);
     config.key = connect::read_key(args.key_file.as_deref())?;
     config.connect_timeout = args.wait;
     config.confirm_end = ConfirmEnd::Explicitly;

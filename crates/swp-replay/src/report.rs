@@ -21,6 +21,10 @@ pub(crate) struct Transfer {
     pub(crate) bytes_per_s: f64,
     pub(crate) frames: u64,
     pub(crate) retransmits: u64,
+    /// Those of the retransmits that went to all consumers at once.
+    pub(crate) group_retransmits: u64,
+    /// Frames sent to consumers that joined behind the present.
+    pub(crate) caught_up_frames: u64,
     pub(crate) duplicates: u64,
     pub(crate) dropped: BTreeMap<&'static str, u64>,
     pub(crate) rtt_ns: Rtt,
@@ -41,7 +45,16 @@ pub(crate) struct Rtt {
 pub(crate) struct Consumer {
     pub(crate) id: String,
     pub(crate) name: String,
+    pub(crate) tag: String,
     pub(crate) finished: bool,
+    /// The stream goes at its pace: it counts, and has caught up.
+    pub(crate) paces: bool,
+    /// It holds the stream back now.
+    pub(crate) holds_back: bool,
+    pub(crate) lag_frames: u64,
+    pub(crate) lag_bytes: u64,
+    pub(crate) credit_frames: u64,
+    pub(crate) credit_bytes: u64,
     pub(crate) srtt_ns: u64,
     pub(crate) retransmits: u64,
     pub(crate) duplicates: u64,
@@ -55,6 +68,8 @@ impl Transfer {
         self.bytes = stats.bytes;
         self.frames = stats.frames;
         self.retransmits = stats.retransmits;
+        self.group_retransmits = stats.group_retransmits;
+        self.caught_up_frames = stats.caught_up_frames;
         self.rtt_ns = Rtt { p50: stats.rtt.p50_ns, p99: stats.rtt.p99_ns, max: stats.rtt.max_ns };
         self.dropped.extend(stats.dropped.by_cause());
         self.duplicates = stats.consumers.iter().map(|consumer| consumer.duplicates).sum();
@@ -64,7 +79,14 @@ impl Transfer {
             .map(|consumer| Consumer {
                 id: format!("{:016x}", consumer.id),
                 name: consumer.name.clone(),
+                tag: consumer.tag.clone(),
                 finished: consumer.finished,
+                paces: consumer.paces,
+                holds_back: Some(consumer.id) == stats.held_back_by,
+                lag_frames: consumer.lag_frames,
+                lag_bytes: consumer.lag_bytes,
+                credit_frames: consumer.credit_frames,
+                credit_bytes: consumer.credit_bytes,
                 srtt_ns: consumer.srtt.as_nanos() as u64,
                 retransmits: consumer.retransmits,
                 duplicates: consumer.duplicates,

@@ -2,17 +2,25 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::{parse, read, reset};
+use super::{Ports, parse, read, reset};
 
 const REPORT: &str =
     r#"{"nats":["nats://127.0.0.1:37479"],"monitoring":["http://127.0.0.1:8222"]}"#;
 
+fn client(port: u16) -> Option<Ports> {
+    Some(Ports { client: port, cluster: None })
+}
+
 #[test]
 fn the_client_port_is_taken_and_no_other() {
-    assert_eq!(parse(REPORT), Some(37479));
+    assert_eq!(parse(REPORT), client(37479));
     assert_eq!(
         parse(r#"{"monitoring":["http://127.0.0.1:1"],"nats":["tls://[::1]:65535"]}"#),
-        Some(65535)
+        client(65535)
+    );
+    assert_eq!(
+        parse(r#"{"nats":["nats://127.0.0.1:1"],"cluster":["nats://127.0.0.1:2"]}"#),
+        Some(Ports { client: 1, cluster: Some(2) })
     );
 }
 
@@ -43,7 +51,7 @@ fn reset_forgets_the_last_report() {
     reset(&folder).unwrap();
     assert_eq!(read(&folder), None);
     fs::write(folder.join("nats-server_1.ports"), REPORT).unwrap();
-    assert_eq!(read(&folder), Some(37479));
+    assert_eq!(read(&folder), client(37479));
     reset(&folder).unwrap();
     assert_eq!(read(&folder), None);
 }

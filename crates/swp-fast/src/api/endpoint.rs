@@ -11,10 +11,10 @@ use tokio::sync::{Notify, watch};
 use super::publisher::Publisher;
 use super::subscriber::Subscriber;
 use super::{EndpointError, PublishError, SubscribeError};
-use crate::config::{PublishConfig, SubscribeConfig};
+use crate::config::{LateJoin, PublishConfig, SubscribeConfig};
 use crate::driver::{
-    Clock, Outbox, Progress, PublishShared, Subjects, SubscribeShared, random_id, run_publisher,
-    run_subscriber,
+    ClientEvents, Clock, DenialWatch, OpenPast, Outbox, Past, Progress, PublishShared, Subjects,
+    SubscribeShared, random_id, run_publisher, run_subscriber,
 };
 use crate::proto::{Receiver, Sender, SenderIds};
 use crate::wire::{PeerId, SessionId};
@@ -28,11 +28,19 @@ pub struct EndpointConfig {
     pub subscription_capacity: u64,
     /// How long the connection to NATS may be away before sessions give up. Default 60 s.
     pub outage_timeout: Duration,
+    /// The events that were attached to the client's options. With them a session ends, and names the
+    /// subject, when the server does not permit what it needs; without them it waits for ever, for NATS
+    /// itself answers neither a publish nor a subscribe that it refuses. Default none.
+    pub events: Option<ClientEvents>,
 }
 
 impl Default for EndpointConfig {
     fn default() -> Self {
-        EndpointConfig { subscription_capacity: 1 << 16, outage_timeout: Duration::from_secs(60) }
+        EndpointConfig {
+            subscription_capacity: 1 << 16,
+            outage_timeout: Duration::from_secs(60),
+            events: None,
+        }
     }
 }
 
@@ -62,7 +70,32 @@ impl Endpoint {
     pub async fn publish(
         &self,
         stream: &str,
+        config: PublishConfig,
+    ) -> Result<Publisher, PublishError> {
+        self.begin(stream, config, None).await
+    }
+
+    /// Like [`Self::publish`], for a stream whose frames can be read again: `past` opens it at the frame
+    /// with the given number. Then consumers that were cut off for long can resume, and late ones can have
+    /// everything ([`crate::LateJoin::FromStart`]). Frame numbers are those of the bodies given to
+    /// [`Publisher::send_packed`], in that order, counted from 0; nothing else may be sent.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub async fn publish_rewindable(
+        &self,
+        stream: &str,
+        config: PublishConfig,
+        past: OpenPast,
+    ) -> Result<Publisher, PublishError> {
+        self.begin(stream, config, Some(past)).await
+    }
+
+    async fn begin(
+        &self,
+        stream: &str,
         mut config: PublishConfig,
+        past: Option<OpenPast>,
     ) -> Result<Publisher, PublishError> {
         let subjects = Subjects::new(stream)
             .map_err(|reason| PublishError::InvalidStream { stream: stream.to_owned(), reason })?;
@@ -75,7 +108,14 @@ impl Endpoint {
         };
         let outbox = Outbox::new(&config);
         let max_body_bytes = config.max_body_bytes();
-        let sender = Sender::new(config, ids, self.clock.now())?;
+        if past.is_none() && config.late_join == LateJoin::FromStart {
+            return Err(PublishError::NoPast);
+        }
+        let mut sender = Sender::new(config, ids, self.clock.now())?;
+        if past.is_some() {
+            sender.set_rewindable();
+        }
+        let denials = DenialWatch::start(self.config.events.clone());
         let nats = |error: async_nats::SubscribeError| PublishError::Nats(error.to_string());
         let control = self.client.subscribe(subjects.control.clone()).await.map_err(nats)?;
         let inbox = self.client.subscribe(subjects.inbox(ids.inbox)).await.map_err(nats)?;
@@ -93,7 +133,8 @@ impl Endpoint {
             self.clock,
             (control, inbox),
             Arc::clone(&shared),
-            self.config.outage_timeout,
+            past.map(Past::new),
+            (self.config.outage_timeout, denials),
         );
         let publisher = Publisher::new(shared, events, max_body_bytes);
         publisher.claimed().await?;
@@ -119,6 +160,7 @@ impl Endpoint {
         let (confirm_end, max_message_bytes) = (config.confirm_end, config.max_message_bytes);
         let receiver =
             Receiver::new(config, id, self.config.subscription_capacity, self.clock.now())?;
+        let denials = DenialWatch::start(self.config.events.clone());
         let nats = |error: async_nats::SubscribeError| SubscribeError::Nats(error.to_string());
         let data = self.client.subscribe(subjects.data.clone()).await.map_err(nats)?;
         let inbox = self.client.subscribe(subjects.inbox(id)).await.map_err(nats)?;
@@ -136,7 +178,7 @@ impl Endpoint {
             self.clock,
             (data, inbox),
             Arc::clone(&shared),
-            self.config.outage_timeout,
+            (self.config.outage_timeout, denials),
         );
         let mut subscriber = Subscriber::new(shared, self.clock, confirm_end, max_message_bytes);
         match timeout {

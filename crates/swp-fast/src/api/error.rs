@@ -1,7 +1,7 @@
 //! One error type per operation.
 
 use crate::config::ConfigError;
-use crate::driver::{SessionError, SubscribeFailure};
+use crate::driver::{Denial, SessionError, SubscribeFailure};
 use crate::proto::{AssembleError, ReceiverError, WriteError};
 
 /// [`super::Endpoint::new`] failed.
@@ -28,6 +28,9 @@ pub enum PublishError {
     /// The configuration cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// [`crate::LateJoin::FromStart`] needs [`super::Endpoint::publish_rewindable`].
+    #[error("consumers can join from the start only where the stream can be read again")]
+    NoPast,
     /// The stream is not to be had.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -117,6 +120,9 @@ pub enum ReceiveError {
     /// NATS was away for longer than the outage time-out.
     #[error("the connection to NATS was lost and did not come back")]
     Disconnected,
+    /// The server forbids what the stream needs.
+    #[error(transparent)]
+    Denied(#[from] Denial),
     /// The client failed.
     #[error("NATS: {0}")]
     Nats(String),
@@ -126,6 +132,7 @@ impl From<SubscribeFailure> for ReceiveError {
     fn from(failure: SubscribeFailure) -> Self {
         match failure {
             SubscribeFailure::Disconnected => ReceiveError::Disconnected,
+            SubscribeFailure::Denied(denial) => ReceiveError::Denied(denial),
             SubscribeFailure::Nats(error) => ReceiveError::Nats(error),
         }
     }

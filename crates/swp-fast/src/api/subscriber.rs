@@ -14,7 +14,7 @@ use super::ReceiveError;
 use crate::config::ConfirmEnd;
 use crate::driver::{Clock, SubscribeShared, lock};
 use crate::proto::{Assembler, ReadyFrame, Receiver, SubscriberStats};
-use crate::wire::{Fragment, Kind, Messages};
+use crate::wire::{Fragment, Kind, Messages, Resume};
 
 /// Receives a stream's messages: as a [`Stream`] of messages, in batches, or frame by frame.
 ///
@@ -66,6 +66,13 @@ impl Subscriber {
     /// See [`ReceiveError`].
     pub async fn recv_frame(&mut self) -> Result<Option<ReadyFrame>, ReceiveError> {
         poll_fn(|cx| self.poll_frame(cx)).await.transpose()
+    }
+
+    /// Where another consumer can go on in this one's place (as `SubscribeConfig::resume`), even after this
+    /// process is gone: behind the last frame that [`Self::recv_frame`] gave. For messages it is of use
+    /// only between frames and fragmented messages.
+    pub fn resume_point(&self) -> Option<Resume> {
+        lock(&self.shared.receiver).resume_point()
     }
 
     /// Waits for messages and appends them to `into`: all of the next frame, without waiting for more.

@@ -1,5 +1,6 @@
 //! How a session over NATS ends before its time.
 
+use super::Denial;
 use crate::proto::SenderError;
 
 /// How a publisher's session ended before its time.
@@ -12,6 +13,9 @@ pub enum SessionError {
     /// NATS was away for longer than the outage time-out.
     #[error("the connection to NATS was lost and did not come back")]
     Disconnected,
+    /// The server forbids what the stream needs.
+    #[error(transparent)]
+    Denied(#[from] Denial),
     /// The client failed.
     #[error("NATS: {0}")]
     Nats(String),
@@ -24,5 +28,6 @@ pub enum SessionError {
 #[derive(Debug, Clone)]
 pub(crate) enum SubscribeFailure {
     Disconnected,
+    Denied(Denial),
     Nats(String),
 }

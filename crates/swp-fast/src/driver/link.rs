@@ -9,6 +9,7 @@ use async_nats::Client;
 use async_nats::connection::State;
 
 use super::subjects::Subjects;
+use super::{Denial, DenialWatch};
 use crate::proto::Transmit;
 use crate::time::Time;
 
@@ -29,6 +30,8 @@ pub(super) enum LinkChange {
     Back,
     /// It was away for longer than the bound.
     Lost,
+    /// The server forbids what the stream needs.
+    Denied(Denial),
 }
 
 pub(super) struct Link {
@@ -37,16 +40,25 @@ pub(super) struct Link {
     connects: u64,
     down_since: Option<Time>,
     outage_timeout: Duration,
+    denials: DenialWatch,
 }
 
 impl Link {
-    pub(super) fn new(client: Client, subjects: Subjects, outage_timeout: Duration) -> Link {
+    pub(super) fn new(
+        client: Client,
+        subjects: Subjects,
+        outage_timeout: Duration,
+        denials: DenialWatch,
+    ) -> Link {
         let connects = client.statistics().connects.load(Ordering::Relaxed);
-        Link { client, subjects, connects, down_since: None, outage_timeout }
+        Link { client, subjects, connects, down_since: None, outage_timeout, denials }
     }
 
     /// Looks at the connection; cheap.
     pub(super) fn check(&mut self, now: Time) -> LinkChange {
+        if let Some(denial) = self.denials.next(|subject| self.subjects.contain(subject)) {
+            return LinkChange::Denied(denial);
+        }
         if self.client.connection_state() != State::Connected {
             let since = *self.down_since.get_or_insert(now);
             let lost = now.since(since) > self.outage_timeout;
@@ -71,6 +83,12 @@ impl Link {
             published.map_err(|error| error.to_string())?;
         }
         Ok(())
+    }
+
+    /// Subscribes to what goes to all consumers.
+    pub(super) async fn subscribe_group(&self) -> Result<async_nats::Subscriber, String> {
+        let subscribed = self.client.subscribe(self.subjects.data.clone()).await;
+        subscribed.map_err(|error| error.to_string())
     }
 
     pub(super) fn flush(&self) -> Flush {

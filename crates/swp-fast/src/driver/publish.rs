@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::link::{Flush, Link, LinkChange};
-use super::{Clock, Outbox, SessionError, Subjects, lock};
+use super::{Clock, DenialWatch, Outbox, Past, SessionError, Subjects, lock};
 use crate::proto::{Sender, SenderEvent, Transmit};
 use crate::wire::Seq;
 
@@ -62,6 +62,7 @@ pub(crate) struct PublishTask {
     inbox: Subscription,
     shared: Arc<PublishShared>,
     events: mpsc::Sender<SenderEvent>,
+    past: Option<Past>,
     flush: Option<(Flush, Seq)>,
     transmits: Vec<Transmit>,
 }
@@ -73,12 +74,14 @@ pub(crate) fn run_publisher(
     clock: Clock,
     (control, inbox): (Subscription, Subscription),
     shared: Arc<PublishShared>,
-    outage_timeout: Duration,
+    past: Option<Past>,
+    (outage_timeout, denials): (Duration, DenialWatch),
 ) -> mpsc::Receiver<SenderEvent> {
     let (events, receiver) = mpsc::channel(MAX_EVENTS);
-    let link = Link::new(client, subjects, outage_timeout);
+    let link = Link::new(client, subjects, outage_timeout, denials);
     let transmits = Vec::new();
-    let task = PublishTask { link, clock, control, inbox, shared, events, flush: None, transmits };
+    let flush = None;
+    let task = PublishTask { link, clock, control, inbox, shared, events, past, flush, transmits };
     tokio::spawn(task.run());
     receiver
 }
@@ -105,11 +108,12 @@ impl PublishTask {
         let shared = Arc::clone(&self.shared);
         let over = {
             let mut sender = lock(&shared.sender);
-            match link {
+            match &link {
                 LinkChange::Up => {}
                 LinkChange::Down => sender.note_outage(now),
                 LinkChange::Back => sender.handle_reconnect(now),
                 LinkChange::Lost => return Err(SessionError::Disconnected),
+                LinkChange::Denied(denial) => return Err(SessionError::Denied(denial.clone())),
             }
             if sender.poll_timeout().is_some_and(|at| at <= now) {
                 sender.handle_timeout(now);
@@ -117,6 +121,9 @@ impl PublishTask {
             self.take_requests(&mut sender);
             if self.flush.is_none() && link != LinkChange::Down {
                 self.take_writes(&mut sender, now);
+            }
+            if let Some(past) = &mut self.past {
+                past.serve(&mut sender);
             }
             if link != LinkChange::Down {
                 while let Some(transmit) = sender.poll_transmit(now) {
@@ -204,6 +211,7 @@ impl PublishTask {
                 None
             }
             () = shared.wake.notified() => None,
+            () = read_again(&mut self.past) => None,
             () = tokio::time::sleep_until(self.clock.instant(deadline)) => None,
         };
         let Some(message) = arrived else { return };
@@ -220,6 +228,14 @@ impl PublishTask {
         lock(&self.shared.outbox).close();
         self.shared.progress.send_modify(|progress| progress.over = Some(outcome));
         self.shared.room.notify_waiters();
+    }
+}
+
+/// Waits for a part of the past that was not read yet; for ever where nobody wants it.
+async fn read_again(past: &mut Option<Past>) {
+    match past {
+        Some(past) => past.ready().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -50,6 +50,15 @@ impl Subjects {
         Subject::from(format!("swp.peer.{}.{peer}", self.stream))
     }
 
+    /// Whether this is a subject of the stream.
+    pub(crate) fn contain(&self, subject: &str) -> bool {
+        let inbox =
+            || subject.strip_prefix("swp.peer.")?.strip_prefix(&self.stream)?.strip_prefix('.');
+        subject == self.data.as_str()
+            || subject == self.control.as_str()
+            || inbox().is_some_and(|id| !id.contains('.'))
+    }
+
     pub(crate) fn of(&self, dest: Dest) -> Subject {
         match dest {
             Dest::Group => self.data.clone(),

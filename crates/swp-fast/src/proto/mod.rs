@@ -17,6 +17,7 @@
 //! ```
 
 mod assembler;
+mod loss;
 mod peer;
 mod ranges;
 mod receiver;
@@ -34,7 +35,9 @@ pub use receiver::{ReadyFrame, Receiver, ReceiverError, ReceiverEvent};
 pub use rtt::RttSummary;
 #[cfg(feature = "nats")]
 pub(crate) use sender::check_block;
-pub use sender::{LostReason, PackedBody, Sender, SenderError, SenderEvent, SenderIds, WriteError};
+pub use sender::{
+    LostReason, PackedBody, Rewind, Sender, SenderError, SenderEvent, SenderIds, WriteError,
+};
 pub use stats::{ConsumerStats, DropCounts, PublisherStats, SubscriberStats};
 
 use std::time::Duration;
@@ -42,6 +45,12 @@ use std::time::Duration;
 /// A consumer reports at the latest this long after a frame arrived. It is the resolution of the
 /// timers that drive it, and small beside the round trip of any network worth waiting for.
 pub const ACK_DELAY: Duration = Duration::from_millis(1);
+
+/// How long a consumer may hold a report back when so many share the way back: the more, the longer, so
+/// that their reports do not bury the publisher. Up to 4 it is [`ACK_DELAY`], at 64 it is 16 ms.
+pub(crate) fn ack_delay(members: u32) -> Duration {
+    ACK_DELAY * (members / 4).clamp(1, 32)
+}
 
 /// Who a frame is for; the driver makes a subject of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

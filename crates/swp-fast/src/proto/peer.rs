@@ -1,28 +1,25 @@
 //! The publisher's view of one consumer: what it holds, what it allows, and what it missed.
 //!
-//! Loss is never guessed from silence. A frame counts as lost when something sent later than it has
-//! arrived (RFC 8985, RACK), and a time-out only asks a question (a probe), whose answer is such
-//! evidence. So a consumer that is slow, or stopped for a while, causes no retransmission at all.
+//! A time-out repeats nothing, it asks a question (a probe), whose answer is evidence of what arrived and
+//! what did not; see [`super::loss`]. So a consumer that is slow, or stopped for a while, causes no
+//! retransmission at all.
 //!
-//! Everything in `cumulative..evidence_end` is either held by the consumer or in `missing`; each frame
-//! enters `missing` at most once, so the work per ACK follows what is new in it, not the window.
+//! A consumer that joins behind the present (it resumes, or wants the stream from its start) is sent what
+//! lies between to its inbox first; see [`CatchUp`]. Everything in `cumulative..evidence_end` is either
+//! held by the consumer or known to be missing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::ACK_DELAY;
-use super::retransmit::RetransmitQueue;
+use super::loss::LossDetector;
+use super::retransmit::{RetransmitQueue, Slot};
 use super::rtt::RttEstimator;
 use crate::time::Time;
-use crate::wire::{Ack, Credit, MAX_SACK_RANGES, PeerId, Seq};
+use crate::wire::{Ack, Credit, MAX_SACK_RANGES, PeerId, SackRanges, Seq};
 
-/// After this many frames above a gap it is taken for a loss at once, as long as the path has never
-/// reordered (RFC 8985 section 6.2 step 4, "DupThresh").
-const DUP_THRESHOLD: u64 = 3;
-
-/// The most that the reordering window grows, in quarters of the minimum round trip
-/// (RFC 8985 section 6.2 step 4 bounds it by SRTT).
-const MAX_REORDER_QUARTERS: u32 = 16;
+/// Probes whose answers are still told apart. They back off, and an answer settles all before it, so more
+/// are out only where no answer comes at all.
+const KEPT_PROBES: usize = 16;
 
 /// Where a consumer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,38 +32,51 @@ pub(super) enum PeerState {
     Finished,
 }
 
-/// A frame that the consumer is known not to hold.
+/// A consumer on its way from where it joined to the present. Frames up to `Peer::evidence_end` were sent
+/// to its inbox; it has caught up once that is all that was sent to the group.
 #[derive(Debug)]
-struct Missing {
-    sent_at: Time,
-    repairs: u32,
-    queued: bool,
+pub(super) struct CatchUp {
+    /// Frames read again from the source for this consumer alone, until it holds them. Where it ends the
+    /// shared queue takes over, which keeps everything from there on for this consumer too.
+    pub(super) reread: RetransmitQueue,
+    /// What it holds above `evidence_end`: not to be sent again.
+    held: SackRanges,
+    /// It was sent all that there was: it is to be told to listen to the group ...
+    pub(super) reached: bool,
+    /// ... and was.
+    pub(super) told_live: bool,
+    /// It listens to the group.
+    live: bool,
+    /// Everything was sent; only what lies in `reread` may still be wanted again.
+    pub(super) caught_up: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) id: PeerId,
     pub(super) name: String,
+    pub(super) tag: String,
+    /// Whether the stream goes at its pace and keeps frames for it (see `PublishConfig::tag`).
+    pub(super) required: bool,
     pub(super) state: PeerState,
+    /// It took part before, and resumes: lost while it joins again, it is missed like any other.
+    pub(super) was_member: bool,
     pub(super) start: Seq,
     pub(super) start_bytes: u64,
     pub(super) window_frames: u64,
+    pub(super) window_bytes: u64,
     pub(super) credit: Credit,
     pub(super) cumulative: Seq,
     pub(super) last_heard: Time,
+    /// When it last received or consumed anything.
+    pub(super) progress_at: Time,
     pub(super) rtt: RttEstimator,
+    pub(super) losses: LossDetector,
+    pub(super) catch_up: Option<CatchUp>,
     evidence_end: Seq,
-    missing: BTreeMap<Seq, Missing>,
-    /// Lost frames in the order of their repair; those found meanwhile are passed over.
-    repair_queue: VecDeque<Seq>,
-    queued: usize,
     newest_ack: Option<Seq>,
-    probe_answered: u64,
-    /// The newest send time of anything that is known to have arrived (RACK.xmit_ts).
-    delivered_sent_at: Option<Time>,
-    reordering_seen: bool,
-    reorder_quarters: u32,
-    loss_check_at: Option<Time>,
+    /// Probes that were sent to it and not answered, nor any after them.
+    probes: VecDeque<SentProbe>,
     /// Time-outs since the last answer.
     pub(super) backoff: u32,
     /// When the running time-out began.
@@ -75,6 +85,9 @@ pub(super) struct Peer {
     pub(super) unheard: u32,
     pub(super) unheard_since: Time,
     pub(super) repairs: u64,
+    /// Frames repeated to the whole group since anything was heard: they fill its subscription beyond its
+    /// window.
+    pub(super) group_repairs_unheard: u64,
     pub(super) duplicates: u64,
     pub(super) dropped: u64,
 }
@@ -103,58 +116,143 @@ pub(super) struct AckOutcome {
 pub(super) struct Joining {
     pub(super) id: PeerId,
     pub(super) name: String,
+    pub(super) tag: String,
+    pub(super) required: bool,
     pub(super) start: Seq,
     pub(super) start_bytes: u64,
     pub(super) window_frames: u64,
     pub(super) window_bytes: u64,
+    /// What it holds above `start`, where it resumes, or joins behind the present.
+    pub(super) behind: Option<SackRanges>,
+    /// It misses nothing that was sent.
+    pub(super) at_present: bool,
+    /// It took part before, and resumes.
+    pub(super) was_member: bool,
 }
 
 impl Peer {
     pub(super) fn new(joining: Joining, now: Time) -> Peer {
-        let Joining { id, name, start, start_bytes, window_frames, window_bytes } = joining;
-        Peer {
+        let Joining {
             id,
             name,
-            state: PeerState::Joining,
+            tag,
+            required,
             start,
             start_bytes,
             window_frames,
+            window_bytes,
+            ..
+        } = joining;
+        let (at_present, was_member) = (joining.at_present, joining.was_member);
+        let catch_up = joining.behind.map(|held| CatchUp {
+            reread: RetransmitQueue::starting_at(start, start_bytes),
+            held,
+            reached: at_present,
+            told_live: at_present,
+            live: false,
+            caught_up: false,
+        });
+        // A consumer that resumes may have part of its window in use, and tells so in its first report.
+        let (frames, bytes) = match catch_up {
+            None => (window_frames, window_bytes),
+            Some(_) => (0, 0),
+        };
+        Peer {
+            id,
+            name,
+            tag,
+            required,
+            state: PeerState::Joining,
+            was_member,
+            start,
+            start_bytes,
+            window_frames,
+            window_bytes,
             credit: Credit {
-                frames: start.advance(window_frames),
-                bytes: start_bytes.saturating_add(window_bytes),
+                frames: start.advance(frames),
+                bytes: start_bytes.saturating_add(bytes),
             },
             cumulative: start,
             last_heard: now,
+            progress_at: now,
             rtt: RttEstimator::default(),
+            losses: LossDetector::default(),
+            catch_up,
             evidence_end: start,
-            missing: BTreeMap::new(),
-            repair_queue: VecDeque::new(),
-            queued: 0,
             newest_ack: None,
-            probe_answered: 0,
-            delivered_sent_at: None,
-            reordering_seen: false,
-            reorder_quarters: 1,
-            loss_check_at: None,
+            probes: VecDeque::new(),
             backoff: 0,
             waiting_since: now,
             unheard: 0,
             unheard_since: now,
             repairs: 0,
+            group_repairs_unheard: 0,
             duplicates: 0,
             dropped: 0,
         }
     }
 
-    /// Whether the stream still has to wait for it and keep frames for it.
+    /// Whether the session still has to wait for it.
     pub(super) fn counts(&self) -> bool {
         self.state != PeerState::Finished
+    }
+
+    /// Whether it is sent what goes to the group and is expected to take it.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.catch_up.as_ref().is_none_or(|catch_up| catch_up.caught_up)
+    }
+
+    /// Whether its credit bounds the stream: from when it is told to listen to the group, or what it hears
+    /// there could fill its window and leave no room for what it lacks.
+    pub(super) fn paces(&self) -> bool {
+        let listens = self.catch_up.as_ref().is_none_or(|catch_up| catch_up.told_live);
+        self.required && self.counts() && listens
+    }
+
+    /// The lowest frame that the shared queue has to keep for it; `None` where it keeps none. `first` is
+    /// the lowest that there is.
+    pub(super) fn retains_from(&self, first: Seq) -> Option<Seq> {
+        if !self.counts() || !self.required {
+            return None;
+        }
+        match &self.catch_up {
+            None => Some(self.cumulative),
+            Some(catch_up) => {
+                let from = catch_up.reread.next_seq().max(self.cumulative);
+                // Below the first it depends on the source, and keeping could do nothing for it.
+                (from >= first).then_some(from)
+            }
+        }
+    }
+
+    /// Whether it lacks frames that the shared queue, which begins at `first`, does not hold any more.
+    pub(super) fn needs_source(&self, first: Seq) -> bool {
+        let reread_end =
+            self.catch_up.as_ref().map_or(Seq::ZERO, |behind| behind.reread.next_seq());
+        self.counts() && self.cumulative.max(reread_end) < first
+    }
+
+    /// The frame, from wherever it is kept for this consumer.
+    pub(super) fn find<'a>(&'a self, shared: &'a RetransmitQueue, seq: Seq) -> Option<&'a Slot> {
+        let own = self.catch_up.as_ref().and_then(|catch_up| catch_up.reread.get(seq));
+        own.or_else(|| shared.get(seq))
+    }
+
+    /// Whether its window has room for the frame.
+    pub(super) fn allows(&self, slot: &Slot) -> bool {
+        slot.seq < self.credit.frames && slot.end_bytes <= self.credit.bytes
+    }
+
+    /// What of the session's bytes it has consumed.
+    pub(super) fn consumed_bytes(&self) -> u64 {
+        self.credit.bytes.saturating_sub(self.window_bytes).max(self.start_bytes)
     }
 
     /// Something was heard: it lives.
     pub(super) fn heard(&mut self, now: Time) {
         self.last_heard = now;
         self.unheard = 0;
+        self.group_repairs_unheard = 0;
     }
 
     /// Something was sent that it should answer sooner or later.
@@ -166,30 +264,27 @@ impl Peer {
     }
 
     /// Takes a report. `ack` was checked against what was sent: it names no frame at or beyond
-    /// `queue`'s first unsent one.
+    /// `queue`'s first unsent one. Reports may be held back for `ack_delay`.
     pub(super) fn handle_ack(
         &mut self,
         now: Time,
-        ack_seq: Seq,
-        ack: &Ack,
+        (ack_seq, ack): (Seq, &Ack),
         queue: &RetransmitQueue,
-        probes: impl Iterator<Item = SentProbe>,
+        ack_delay: Duration,
     ) -> AckOutcome {
         self.heard(now);
-        // What it holds and has not consumed cannot be negative, so more than this it cannot mean.
-        let most =
-            Credit { frames: ack.cumulative.advance(self.window_frames), bytes: ack.credit.bytes };
-        self.credit = self.credit.max(ack.credit.min(most));
         let advanced = ack.cumulative > self.cumulative;
+        if self.take_credit(ack) || advanced {
+            self.progress_at = now;
+        }
         if self.newest_ack.is_some_and(|newest| ack_seq <= newest) {
             // An older report can still be right about what it says arrived, and about nothing else.
             self.advance(ack.cumulative);
             return AckOutcome { rtt: None, advanced, news: advanced };
         }
         self.newest_ack = Some(ack_seq);
-        if ack.duplicates > self.duplicates && self.reordering_seen {
-            // Something was repaired that had only been late (RFC 8985 section 6.2 step 4).
-            self.reorder_quarters = (self.reorder_quarters + 1).min(MAX_REORDER_QUARTERS);
+        if ack.duplicates > self.duplicates {
+            self.losses.note_spurious_repair();
         }
         self.duplicates = self.duplicates.max(ack.duplicates);
         self.dropped = self.dropped.max(ack.dropped);
@@ -197,9 +292,10 @@ impl Peer {
         let mut news = advanced;
         let mut rtt = self.newest_evidence(now, ack, queue);
         let mut end = ack.latest.map_or(ack.cumulative, Seq::next).max(ack.cumulative);
-        if let Some(probe) = self.answered_probe(ack, probes) {
-            rtt = Some(now.since(probe.sent_at));
-            self.delivered_sent_at = self.delivered_sent_at.max(Some(probe.sent_at));
+        if let Some(probe) = self.answered_probe(ack) {
+            let delay = Duration::from_micros(u64::from(ack.probe_delay_us));
+            rtt = Some(now.since(probe.sent_at).saturating_sub(delay));
+            self.losses.note_probe_delivered(probe.sent_at);
             end = end.max(probe.next);
             self.backoff = 0;
             news = true;
@@ -214,11 +310,31 @@ impl Peer {
         if let Some(rtt) = rtt {
             self.rtt.sample(rtt);
         }
-        news |= end > self.evidence_end;
         self.advance(ack.cumulative);
+        if let Some(catch_up) = self.catch_up.as_mut().filter(|catch_up| !catch_up.caught_up) {
+            catch_up.live |= ack.live;
+            // What it has of the present is passed over when its turn comes; what it lacks is no loss.
+            end = end.min(self.evidence_end);
+        }
+        news |= end > self.evidence_end;
         self.take_sack(ack, end, queue);
-        self.detect_losses(now);
+        self.detect_losses(now, ack_delay);
         AckOutcome { rtt, advanced, news }
+    }
+
+    /// Time has passed, and what is missing may count as lost now.
+    pub(super) fn detect_losses(&mut self, now: Time, ack_delay: Duration) {
+        self.losses.detect(now, &self.rtt, self.evidence_end, ack_delay);
+    }
+
+    /// `true` where it allows more than before.
+    fn take_credit(&mut self, ack: &Ack) -> bool {
+        // What it holds and has not consumed cannot be negative, so more than this it cannot mean.
+        let most =
+            Credit { frames: ack.cumulative.advance(self.window_frames), bytes: ack.credit.bytes };
+        let before = self.credit;
+        self.credit = before.max(ack.credit.min(most));
+        self.credit != before
     }
 
     /// Uses the frame that arrived last: its send time is RACK's evidence, and a round-trip sample where
@@ -230,31 +346,31 @@ impl Peer {
         queue: &RetransmitQueue,
     ) -> Option<Duration> {
         let latest = ack.latest?;
-        if latest >= self.evidence_end {
-            let sent_at = queue.get(latest)?.sent_at?;
-            self.delivered_sent_at = self.delivered_sent_at.max(Some(sent_at));
-            let delay = Duration::from_micros(u64::from(ack.delay_us));
-            return Some(now.since(sent_at).saturating_sub(delay));
-        }
-        let missing = self.missing.get(&latest)?;
-        // A repair answered sooner than any round trip was the original, late (RFC 8985 6.2 step 2).
-        if missing.repairs > 0 && now.since(missing.sent_at) >= self.rtt.min() {
-            self.delivered_sent_at = self.delivered_sent_at.max(Some(missing.sent_at));
-        }
-        None
-    }
-
-    fn answered_probe(
-        &mut self,
-        ack: &Ack,
-        mut probes: impl Iterator<Item = SentProbe>,
-    ) -> Option<SentProbe> {
-        if ack.probe <= self.probe_answered {
+        if latest < self.evidence_end {
+            self.losses.note_repair_delivered(latest, now, self.rtt.min());
             return None;
         }
-        let probe = probes.find(|probe| probe.number == ack.probe)?;
-        self.probe_answered = ack.probe;
-        Some(probe)
+        if !self.is_caught_up() {
+            return None;
+        }
+        let sent_at = queue.get(latest)?.sent_at?;
+        self.losses.note_delivered(sent_at);
+        let delay = Duration::from_micros(u64::from(ack.delay_us));
+        Some(now.since(sent_at).saturating_sub(delay))
+    }
+
+    fn answered_probe(&mut self, ack: &Ack) -> Option<SentProbe> {
+        let position = self.probes.iter().position(|probe| probe.number == ack.probe)?;
+        self.probes.drain(..=position).next_back()
+    }
+
+    /// It was asked what arrived.
+    pub(super) fn note_probe(&mut self, probe: SentProbe) {
+        if self.probes.len() == KEPT_PROBES {
+            self.probes.pop_front();
+        }
+        self.probes.push_back(probe);
+        self.note_sent(probe.sent_at);
     }
 
     /// Everything below `cumulative` is held.
@@ -264,12 +380,12 @@ impl Peer {
         }
         self.cumulative = cumulative;
         self.evidence_end = self.evidence_end.max(cumulative);
-        while let Some(entry) = self.missing.first_entry() {
-            if *entry.key() >= cumulative {
-                break;
+        self.losses.found_below(cumulative);
+        if let Some(catch_up) = &mut self.catch_up {
+            catch_up.reread.release_below(cumulative);
+            if catch_up.caught_up && catch_up.reread.len() == 0 {
+                self.catch_up = None;
             }
-            let missing = entry.remove();
-            self.found(&missing);
         }
     }
 
@@ -282,98 +398,71 @@ impl Peer {
             let mut seq = gap_start.max(self.evidence_end);
             while seq < start.min(end) {
                 if let Some(sent_at) = queue.get(seq).and_then(|slot| slot.sent_at) {
-                    self.missing.insert(seq, Missing { sent_at, repairs: 0, queued: false });
+                    self.losses.add(seq, sent_at);
                 }
                 seq = seq.next();
             }
             // Old gaps that this range has closed.
-            while let Some((&seq, _)) = self.missing.range(start..range_end.max(start)).next() {
-                if let Some(missing) = self.missing.remove(&seq) {
-                    self.found(&missing);
-                }
-            }
+            self.losses.found_range(start, range_end);
             gap_start = range_end.max(gap_start);
         }
         self.evidence_end = self.evidence_end.max(end);
-    }
-
-    /// A missing frame has turned up.
-    fn found(&mut self, missing: &Missing) {
-        if missing.queued {
-            self.queued -= 1;
-            if self.queued == 0 {
-                // Only passed-over entries are left, and nobody would come by to take them out.
-                self.repair_queue.clear();
-            }
-        }
-        if missing.repairs == 0 {
-            self.reordering_seen = true;
+        if let Some(catch_up) = self.catch_up.as_mut().filter(|catch_up| !catch_up.caught_up) {
+            catch_up.held = ack.sack.clone();
         }
     }
 
-    /// RFC 8985 section 6.2 step 5: lost is what was sent before something that has arrived, and has had a
-    /// round trip and the reordering window to arrive itself.
-    pub(super) fn detect_losses(&mut self, now: Time) {
-        self.loss_check_at = None;
-        let Some(delivered) = self.delivered_sent_at else { return };
-        let window = self.reorder_window();
-        let patience = self.rtt.latest() + window;
-        let evidence_end = self.evidence_end;
-        let reordering_seen = self.reordering_seen;
-        for (seq, missing) in &mut self.missing {
-            if missing.queued || missing.sent_at > delivered {
-                continue;
-            }
-            let overtaken = evidence_end.since(*seq) > DUP_THRESHOLD;
-            // A repair does not travel with what proves it lost, and its report may be held back.
-            let held_back = if missing.repairs > 0 { ACK_DELAY * 2 } else { Duration::ZERO };
-            let due = missing.sent_at + patience + held_back;
-            if due <= now || (!reordering_seen && missing.repairs == 0 && overtaken) {
-                missing.queued = true;
-                self.queued += 1;
-                self.repair_queue.push_back(*seq);
-            } else {
-                self.loss_check_at = Some(self.loss_check_at.map_or(due, |at| at.min(due)));
+    /// What it is known of a frame that it may have missed: `None` where nothing is.
+    pub(super) fn holds(&self, seq: Seq) -> Option<bool> {
+        (seq < self.evidence_end).then(|| !self.losses.is_missing(seq))
+    }
+
+    /// The next frame to be sent to it alone on its way to the present, which ends at `sent_end`. Has no
+    /// frame to give where it has caught up, and is told so once it has.
+    pub(super) fn next_behind(&mut self, sent_end: Seq) -> Option<Seq> {
+        let catch_up = self.catch_up.as_mut().filter(|catch_up| !catch_up.caught_up)?;
+        for (start, end) in catch_up.held.iter() {
+            if start <= self.evidence_end && self.evidence_end < end {
+                self.evidence_end = end;
             }
         }
+        if self.evidence_end < sent_end {
+            return Some(self.evidence_end);
+        }
+        catch_up.reached = true;
+        if !catch_up.live {
+            return None;
+        }
+        catch_up.caught_up = true;
+        if catch_up.reread.len() == 0 {
+            self.catch_up = None;
+        }
+        None
     }
 
-    fn reorder_window(&self) -> Duration {
-        let window = self.rtt.min() / 4 * self.reorder_quarters;
-        window.min(self.rtt.smoothed().unwrap_or(window))
+    /// Whether it listens to the group; it may not have done so yet where it was told to.
+    pub(super) fn is_live(&self) -> bool {
+        self.catch_up.as_ref().is_none_or(|catch_up| catch_up.live)
     }
 
-    /// When [`Self::detect_losses`] wants to be called next.
-    pub(super) fn loss_check_at(&self) -> Option<Time> {
-        self.loss_check_at
-    }
-
-    /// Whether a repair waits to be sent.
-    pub(super) fn has_repairs(&self) -> bool {
-        self.queued > 0
-    }
-
-    /// The next frame to repeat to this consumer; it counts as sent now.
-    pub(super) fn next_repair(&mut self, now: Time) -> Option<Seq> {
-        let (seq, missing) = loop {
-            let seq = self.repair_queue.pop_front()?;
-            match self.missing.get_mut(&seq) {
-                Some(missing) if missing.queued => break (seq, missing),
-                _ => {}
-            }
-        };
-        missing.queued = false;
-        missing.repairs += 1;
-        missing.sent_at = now;
-        self.queued -= 1;
-        self.repairs += 1;
+    /// The frame that [`Self::next_behind`] named goes out.
+    pub(super) fn note_sent_behind(&mut self, now: Time) {
+        self.losses.add_sent_alone(self.evidence_end, now);
+        self.evidence_end = self.evidence_end.next();
         self.note_sent(now);
-        Some(seq)
+        if self.backoff == 0 {
+            self.waiting_since = now;
+        }
+    }
+
+    /// Where that which was sent to it ends; `sent_end` is where that which was sent to the group does.
+    pub(super) fn sent_end(&self, sent_end: Seq) -> Seq {
+        if self.is_caught_up() { sent_end } else { self.evidence_end }
     }
 
     /// Whether frames were sent that it is not known to hold.
     pub(super) fn has_unacked(&self, sent_end: Seq) -> bool {
-        self.counts() && self.cumulative < sent_end
+        self.counts() && self.cumulative < self.sent_end(sent_end)
     }
 }
 

@@ -40,6 +40,16 @@ impl RangeSet {
         }
     }
 
+    /// Forgets everything from `seq` on.
+    pub(super) fn remove_from(&mut self, seq: Seq) {
+        self.0.split_off(&seq);
+        if let Some(mut entry) = self.0.last_entry()
+            && *entry.get() > seq
+        {
+            entry.insert(seq);
+        }
+    }
+
     /// The lowest ranges, as many as an ACK carries.
     pub(super) fn to_sack(&self) -> SackRanges {
         let mut sack = SackRanges::default();

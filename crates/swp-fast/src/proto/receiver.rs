@@ -5,7 +5,8 @@
 //!
 //! ```text
 //!   Connecting --SYN-ACK--> Open --FIN, all read--> Ending --Closed--> Ended
-//!       |                    |                         (or asked often enough)
+//!       |   ^                |                         (or silence for the idle time-out)
+//!       |   +--given up------+
 //!       +------> Failed <----+
 //! ```
 
@@ -24,7 +25,8 @@ use super::stats::SubscriberStats;
 use crate::config::{ConfigError, SubscribeConfig};
 use crate::time::Time;
 use crate::wire::{
-    Control, Credit, Digest, Integrity, Kind, PeerId, ResetCode, Sealer, Seq, SessionId,
+    Control, Credit, Digest, Integrity, Kind, PeerId, ResetCode, Resume, SackRanges, Sealer, Seq,
+    SessionId,
 };
 
 /// The first SYN is repeated after this long, at first; a broker on the same host answers in 0.3 ms.
@@ -32,10 +34,9 @@ const SYN_INTERVAL: Duration = Duration::from_millis(100);
 /// ... and doubles up to this, which is also how long a publisher that starts later may go unnoticed
 /// if its announcement is lost.
 const MAX_SYN_INTERVAL: Duration = Duration::from_secs(1);
-/// FIN-ACK is repeated after this long, doubling, ...
+/// FIN-ACK is repeated after this long, doubling up to [`MAX_SYN_INTERVAL`], until it is answered or nothing
+/// was heard for the idle time-out: by then the publisher has gone, or given this consumer up.
 const FIN_ACK_INTERVAL: Duration = Duration::from_millis(50);
-/// ... this often; then the publisher has gone, and nothing is lost by going too (TIME-WAIT, RFC 9293 3.6.1).
-const FIN_ACK_ATTEMPTS: u32 = 6;
 
 /// A data frame in its place.
 #[derive(Debug, Clone)]
@@ -67,6 +68,12 @@ pub enum ReceiverError {
     /// Nothing was heard of the publisher for the idle time-out.
     #[error("the publisher was not heard for {:.1} s", .0.as_secs_f64())]
     TimedOut(Duration),
+    /// The publisher gave this consumer up, and did not let it in again within the idle time-out.
+    #[error("the publisher gave this consumer up ({reason}) and did not let it in again")]
+    GivenUp {
+        /// Its reason.
+        reason: String,
+    },
     /// The publisher speaks another version of the wire.
     #[error(
         "the publisher speaks wire version {theirs}, this side speaks {}",
@@ -90,6 +97,8 @@ pub enum ReceiverError {
 pub enum ReceiverEvent {
     /// The publisher let this consumer in.
     Connected,
+    /// It had given this consumer up, and let it in again where it was.
+    Reconnected,
     /// The publisher knows that this consumer is through, or can no longer be told.
     Ended,
     /// The session is over, unfinished.
@@ -105,13 +114,17 @@ struct Session {
     max_body_bytes: u32,
     keep_alive: Duration,
     idle_timeout: Duration,
+    /// How many consumers share the way back.
+    members: u32,
+    /// It is to listen to the group.
+    live: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Connecting { syn_at: Time, interval: Duration },
     Open,
-    Ending { fin_ack_at: Time, attempts: u32 },
+    Ending { fin_ack_at: Time, interval: Duration },
     Ended,
     Failed(ReceiverError),
 }
@@ -124,6 +137,8 @@ pub struct Receiver {
     sealer: Sealer,
     state: State,
     session: Option<Session>,
+    /// The publisher gave this consumer up, for this reason; it asks to be let in again until then.
+    given_up: Option<(String, Time)>,
     /// Everything below is here: the cumulative ack.
     next: Seq,
     /// Frames above `next`, by their distance from it; bounded by the window.
@@ -141,9 +156,14 @@ pub struct Receiver {
     end: Option<Seq>,
     trailer: Bytes,
     latest: Option<(Seq, Time)>,
-    probe: u64,
+    /// The probe that came last, and when it arrived.
+    probe: Option<(u64, Time)>,
+    /// Frames that arrived since the last report, and when the first of them did.
     unreported: u64,
+    unreported_since: Option<Time>,
     ack_now: bool,
+    /// What `ack_at` promises is not put off.
+    hurried: bool,
     ack_at: Option<Time>,
     control: VecDeque<Transmit>,
     control_seq: Seq,
@@ -167,27 +187,34 @@ impl Receiver {
         now: Time,
     ) -> Result<Receiver, ConfigError> {
         config.validate(subscription_capacity)?;
+        let (next, next_bytes) = config
+            .resume
+            .as_ref()
+            .map_or((Seq::ZERO, 0), |resume| (resume.next, resume.next_bytes));
         Ok(Receiver {
             sealer: Sealer::new(config.key.clone()),
             config,
             id,
             state: State::Connecting { syn_at: now, interval: SYN_INTERVAL },
             session: None,
-            next: Seq::ZERO,
+            given_up: None,
+            next,
             early: VecDeque::new(),
             early_ranges: RangeSet::default(),
             aligned: true,
             ready: VecDeque::new(),
             held_bytes: 0,
-            consumed_frames: Seq::ZERO,
-            consumed_bytes: 0,
+            consumed_frames: next,
+            consumed_bytes: next_bytes,
             told: Credit::default(),
             end: None,
             trailer: Bytes::new(),
             latest: None,
-            probe: 0,
+            probe: None,
             unreported: 0,
+            unreported_since: None,
             ack_now: false,
+            hurried: false,
             ack_at: None,
             control: VecDeque::new(),
             control_seq: Seq::ZERO,
@@ -251,7 +278,7 @@ impl Receiver {
     /// Everything was consumed: the publisher may know. Does nothing before [`Self::at_end`].
     pub fn close(&mut self, now: Time) {
         if self.at_end() && self.state == State::Open {
-            self.state = State::Ending { fin_ack_at: now, attempts: 0 };
+            self.state = State::Ending { fin_ack_at: now, interval: FIN_ACK_INTERVAL };
         }
     }
 
@@ -279,6 +306,20 @@ impl Receiver {
         }
     }
 
+    /// Where another consumer could go on in this one's place: behind what was read. `None` before it was
+    /// let in.
+    pub fn resume_point(&self) -> Option<Resume> {
+        let session = self.session.as_ref()?;
+        Some(Resume {
+            session: session.id,
+            epoch: session.epoch,
+            peer: self.id,
+            next: self.consumed_frames,
+            next_bytes: self.consumed_bytes,
+            sack: SackRanges::default(),
+        })
+    }
+
     /// Whether a frame is ready to be read.
     pub fn has_ready(&self) -> bool {
         !self.ready.is_empty()
@@ -287,6 +328,12 @@ impl Receiver {
     /// Whether the session has ended, well or not.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Ended | State::Failed(_))
+    }
+
+    /// Whether what goes to the group is to be received. Not while this consumer is far behind it; after
+    /// each input, the caller makes it so before it sends what [`Self::poll_transmit`] has to say.
+    pub fn wants_group(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| session.live)
     }
 
     /// Whether the publisher has let this consumer in.

@@ -36,6 +36,11 @@ pub(super) struct RetransmitQueue {
 }
 
 impl RetransmitQueue {
+    /// An empty queue whose first frame will have this number and begin at this byte.
+    pub(super) fn starting_at(first: Seq, first_bytes: u64) -> RetransmitQueue {
+        RetransmitQueue { first, first_bytes, ..RetransmitQueue::default() }
+    }
+
     /// The number that the next frame must have.
     pub(super) fn next_seq(&self) -> Seq {
         self.first.advance(self.keys.len() as u64)
@@ -49,6 +54,22 @@ impl RetransmitQueue {
     /// Where in the session's bytes the lowest frame still kept begins.
     pub(super) fn first_bytes(&self) -> u64 {
         self.first_bytes
+    }
+
+    /// Where in the session's bytes the frame begins, or will begin; `None` where that is not known.
+    pub(super) fn start_bytes(&self, seq: Seq) -> Option<u64> {
+        if seq == self.first {
+            return Some(self.first_bytes);
+        }
+        // Numbers are dense: a frame begins where the one before it ends.
+        let before = seq.get().checked_sub(1).and_then(Seq::new)?;
+        self.get(before).map(|slot| slot.end_bytes)
+    }
+
+    /// Where in the session's bytes the last frame ends.
+    pub(super) fn end_bytes(&self) -> u64 {
+        let last = self.keys.back().and_then(|&key| self.slots.get(key));
+        last.map_or(self.first_bytes, |slot| slot.end_bytes)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -9,7 +9,10 @@
 //! Frames are sent to the group once, as far as the smallest credit among the consumers allows; what one
 //! of them missed is repeated to its inbox alone. See [`super::peer`] for how a loss is recognised.
 
+mod catch_up;
 mod handshake;
+mod members;
+mod repair;
 mod timers;
 mod transmit;
 mod write;
@@ -18,7 +21,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::peer::{Peer, PeerState, SentProbe};
+use super::peer::{Peer, PeerState};
 use super::retransmit::RetransmitQueue;
 use super::rtt::RttHistogram;
 use super::stats::{ConsumerStats, DropCounts, PublisherStats};
@@ -27,12 +30,10 @@ use crate::config::{ConfigError, PublishConfig};
 use crate::time::Time;
 use crate::wire::{Ack, Control, Fin, PeerId, ResetCode, Sealer, Seq, SessionId};
 
+pub use catch_up::Rewind;
 #[cfg(feature = "nats")]
 pub(crate) use write::check_block;
 pub use write::{PackedBody, WriteError};
-
-/// Probes whose answers are still told apart. Older ones were answered or replaced by newer ones.
-const KEPT_PROBES: usize = 32;
 
 /// Control frames waiting to be sent. Each input causes at most one and the driver empties the queue
 /// after each, so only a flood with nobody sending reaches it; what exceeds it is asked for again.
@@ -82,6 +83,15 @@ pub enum LostReason {
     /// It left.
     #[error("it left: {0}")]
     Left(String),
+    /// See [`crate::config::Slow::Evict`].
+    #[error("it held the stream back for {} without taking anything", format_seconds(.0))]
+    Stalled(std::time::Duration),
+    /// It sets no pace, and what it still needs is no longer retained.
+    #[error("it fell behind by more than what is retained")]
+    LeftBehind,
+    /// What it still needs cannot be had again.
+    #[error("{0}")]
+    Unavailable(String),
 }
 
 fn format_seconds(duration: &std::time::Duration) -> String {
@@ -153,13 +163,26 @@ pub struct Sender {
     control: VecDeque<Transmit>,
     control_seq: Seq,
     events: VecDeque<SenderEvent>,
-    probes: VecDeque<SentProbe>,
     last_probe: u64,
-    /// Who is to be asked: `Some(None)` means everybody.
-    probe_due: Option<Option<PeerId>>,
+    /// Everybody is to be asked what arrived ...
+    ask_all: bool,
+    /// ... or these are, each in its inbox.
+    ask: VecDeque<PeerId>,
     fin_due: bool,
-    /// The application has more to send than credit allows.
-    blocked: bool,
+    /// The application has more to send than [`Sender::can_write`] allows.
+    backlog: bool,
+    /// Whom the stream has to wait for, and since when.
+    held: Option<(PeerId, Time)>,
+    /// Lost frames wait until then for the reports that decide to whom they go.
+    repairs_wait_until: Option<Time>,
+    /// The source can be read again.
+    rewindable: bool,
+    /// Consumers that have not caught up.
+    catching_up: usize,
+    /// Frames sent to the group that those who catch up have not had their share for.
+    behind_tokens: u32,
+    /// How many consumers share the way back, as the group was last told.
+    members_told: u32,
     /// When something last went to the whole group.
     last_group_send: Time,
     last_data_send: Time,
@@ -194,11 +217,17 @@ impl Sender {
             control: VecDeque::new(),
             control_seq: Seq::ZERO,
             events: VecDeque::new(),
-            probes: VecDeque::new(),
             last_probe: 0,
-            probe_due: None,
+            ask_all: false,
+            ask: VecDeque::new(),
             fin_due: false,
-            blocked: false,
+            backlog: false,
+            held: None,
+            repairs_wait_until: None,
+            rewindable: false,
+            catching_up: 0,
+            behind_tokens: 0,
+            members_told: 1,
             last_group_send: now,
             last_data_send: now,
             last_now: now,
@@ -248,6 +277,7 @@ impl Sender {
     }
 
     fn handle_ack(&mut self, now: Time, ack_seq: Seq, ack: &Ack) {
+        let ack_delay = self.ack_delay();
         let Some(peer) = self.peers.get_mut(&ack.peer) else {
             return self.disown(ack.peer);
         };
@@ -257,8 +287,7 @@ impl Sender {
             return self.drop_as(|dropped| &mut dropped.forged);
         }
         self.stats.acks += 1;
-        let probes = self.probes.iter().copied();
-        let outcome = peer.handle_ack(now, ack_seq, ack, &self.queue, probes);
+        let outcome = peer.handle_ack(now, (ack_seq, ack), &self.queue, ack_delay);
         // Reports of credit alone must not put off the question about what is in flight.
         if outcome.news || !peer.has_unacked(self.unsent) {
             peer.waiting_since = now;
@@ -269,6 +298,9 @@ impl Sender {
         if peer.state == PeerState::Joining {
             peer.state = PeerState::Live;
             self.welcome(ack.peer);
+        }
+        if outcome.news {
+            self.repairs_wait_until = None;
         }
         if outcome.advanced {
             self.release();
@@ -372,45 +404,18 @@ impl Sender {
         self.queue.first_seq()
     }
 
-    /// How many consumers take part.
-    pub fn live_consumers(&self) -> usize {
-        self.peers.values().filter(|peer| peer.state == PeerState::Live).count()
-    }
-
     /// The counters as they stand.
     pub fn stats(&self) -> PublisherStats {
         let mut stats = self.stats.clone();
         stats.retained_frames = self.queue.len() as u64;
         stats.rtt = self.rtt.summary();
+        stats.held_back_by = self.held_back_by().map(|peer| peer.id.0);
         stats.consumers = self.peers.values().map(|peer| self.consumer_stats(peer)).collect();
         stats
     }
 
-    fn consumer_stats(&self, peer: &Peer) -> ConsumerStats {
-        ConsumerStats {
-            id: peer.id.0,
-            name: peer.name.clone(),
-            live: peer.state == PeerState::Live,
-            finished: peer.state == PeerState::Finished,
-            lag_frames: self.unsent.since(peer.cumulative),
-            credit_frames: peer.credit.frames.since(self.unsent),
-            credit_bytes: peer.credit.bytes.saturating_sub(self.sent_bytes),
-            srtt: peer.rtt.smoothed().unwrap_or_default(),
-            retransmits: peer.repairs,
-            duplicates: peer.duplicates,
-            dropped: peer.dropped,
-        }
-    }
-
     fn drop_as(&mut self, cause: impl FnOnce(&mut DropCounts) -> &mut u64) {
         *cause(&mut self.stats.dropped) += 1;
-    }
-
-    /// Lets go of what every consumer holds.
-    fn release(&mut self) {
-        let held = self.peers.values().filter(|peer| peer.counts()).map(|peer| peer.cumulative);
-        let held = held.min().unwrap_or(self.unsent);
-        self.queue.release_below(held.min(self.unsent));
     }
 
     fn push_control(&mut self, to: Dest, control: &Control) {

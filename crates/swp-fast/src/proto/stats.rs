@@ -21,7 +21,7 @@ pub struct DropCounts {
     pub foreign: u64,
     /// Data beyond the credit that was given.
     pub beyond_window: u64,
-    /// Reports on frames that were never sent.
+    /// Reports on frames that were never sent; an end of the stream other than the one told before.
     pub forged: u64,
     /// Of a kind that has no meaning in the state that the session is in.
     pub unexpected: u64,
@@ -69,8 +69,15 @@ pub struct ConsumerStats {
     pub live: bool,
     /// Has consumed the stream to its end.
     pub finished: bool,
+    /// Its tag.
+    pub tag: String,
+    /// Whether the stream goes at its pace now: it counts (see [`crate::PublishConfig::tag`]) and listens to
+    /// what goes to all, or was told to.
+    pub paces: bool,
     /// Frames sent that it does not hold.
     pub lag_frames: u64,
+    /// Bytes sent that it has not consumed.
+    pub lag_bytes: u64,
     /// Frames that it still allows.
     pub credit_frames: u64,
     /// Bytes that it still allows.
@@ -107,6 +114,12 @@ pub struct PublisherStats {
     pub dropped: DropCounts,
     /// Round trips of the session.
     pub rtt: RttSummary,
+    /// Data frames repeated to the whole group, because most of it missed them; also in `retransmits`.
+    pub group_retransmits: u64,
+    /// Data frames sent again to consumers that joined behind the present.
+    pub caught_up_frames: u64,
+    /// The id of the consumer whose credit, or whose missing reports, hold the stream back now.
+    pub held_back_by: Option<u64>,
     /// The consumers that take part or finished.
     pub consumers: Vec<ConsumerStats>,
 }

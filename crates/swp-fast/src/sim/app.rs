@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use crate::proto::{Assembler, Receiver, Sender};
+use crate::proto::{Assembler, ReadyFrame, Receiver, Sender, WriteError};
 use crate::time::Time;
-use crate::wire::{Kind, Messages, OpenFrame, encode_fragment, message_len};
+use crate::wire::{Fragment, Kind, Messages, OpenFrame, Seq, encode_fragment, message_len};
 
 /// Message number `index` of a stream, `len` bytes long: its number, as far as there is room, and then
 /// bytes that follow from it.
@@ -19,15 +19,30 @@ pub fn message(index: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
+/// What a frame that was written begins with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FrameStart {
+    /// The number of the message.
+    pub(super) message: u64,
+    /// It is the message's own beginning, and not a later piece of it.
+    pub(super) whole: bool,
+}
+
 /// Writes the messages of a workload as fast as it may, packed as a driver would.
 pub(super) struct Writer {
     sizes: Vec<usize>,
     interval: Duration,
+    /// The interval counts from this time and this message on.
+    paced_from: (Time, u64),
     max_body: usize,
     max_piece: usize,
     finish: bool,
     finished: bool,
     index: u64,
+    /// By frame number.
+    starts: Vec<FrameStart>,
+    /// All frames, where they can be wanted again.
+    past: Option<Vec<(Kind, BytesMut)>>,
     /// The message that is being cut up, and how much of it has been written.
     cutting: Option<(Vec<u8>, usize)>,
 }
@@ -37,11 +52,14 @@ impl Writer {
         Writer {
             sizes: config.messages.clone(),
             interval: config.write_interval,
+            paced_from: (Time::ZERO, 0),
             max_body: config.publish.max_body_bytes(),
             max_piece: config.publish.max_piece_bytes(),
             finish: config.finish,
             finished: false,
             index: 0,
+            starts: Vec::new(),
+            past: config.rewindable.then(Vec::new),
             cutting: None,
         }
     }
@@ -51,7 +69,16 @@ impl Writer {
         self.index
     }
 
-    pub(super) fn extend(&mut self, sizes: &[usize]) {
+    /// Where the frame with this number stands among the messages; `None` before it is written.
+    pub(super) fn start_of(&self, seq: Seq) -> Option<FrameStart> {
+        self.starts.get(usize::try_from(seq.get()).ok()?).copied()
+    }
+
+    /// Takes on more; where there was nothing left to write, the pace counts from now.
+    pub(super) fn extend(&mut self, now: Time, sizes: &[usize]) {
+        if self.index as usize == self.sizes.len() {
+            self.paced_from = (now, self.index);
+        }
         self.sizes.extend_from_slice(sizes);
     }
 
@@ -66,7 +93,8 @@ impl Writer {
     }
 
     fn due_at(&self, index: u64) -> Time {
-        Time::ZERO + self.interval * index as u32
+        let (start, first) = self.paced_from;
+        start + self.interval * (index - first) as u32
     }
 
     fn next_size(&self, now: Time) -> Option<usize> {
@@ -98,33 +126,46 @@ impl Writer {
         Ok(())
     }
 
-    fn write_packed(
-        &mut self,
-        now: Time,
-        sender: &mut Sender,
-    ) -> Result<(), crate::proto::WriteError> {
+    fn write_packed(&mut self, now: Time, sender: &mut Sender) -> Result<(), WriteError> {
         let mut open = OpenFrame::new(self.max_body);
+        self.starts.push(FrameStart { message: self.index, whole: true });
         while let Some(size) = self.next_size(now) {
             if !open.push(&message(self.index, size)) {
                 break;
             }
             self.index += 1;
         }
-        let messages = open.messages();
-        sender.write(Kind::Data, open.into_buf(), messages).map(drop)
+        let (messages, buf) = (open.messages(), open.into_buf());
+        self.keep(Kind::Data, &buf);
+        sender.write(Kind::Data, buf, messages).map(drop)
     }
 
-    fn write_piece(
-        &mut self,
-        size: usize,
-        sender: &mut Sender,
-    ) -> Result<(), crate::proto::WriteError> {
+    fn keep(&mut self, kind: Kind, buf: &BytesMut) {
+        if let Some(past) = &mut self.past {
+            past.push((kind, buf.clone()));
+        }
+    }
+
+    /// Gives frames of the past to whoever lacks them.
+    pub(super) fn write_again(&self, sender: &mut Sender) -> Result<(), String> {
+        while let Some(rewind) = sender.poll_rewind() {
+            let past = self.past.iter().flatten().nth(rewind.from.get() as usize);
+            let (kind, buf) = past.ok_or("what was never written is wanted again")?.clone();
+            let wrote = sender.write_again(rewind, kind, buf, None);
+            wrote.map_err(|error| format!("a frame of the past was refused: {error}"))?;
+        }
+        Ok(())
+    }
+
+    fn write_piece(&mut self, size: usize, sender: &mut Sender) -> Result<(), WriteError> {
         let index = self.index;
         let (bytes, at) = self.cutting.get_or_insert_with(|| (message(index, size), 0));
+        self.starts.push(FrameStart { message: index, whole: *at == 0 });
         let end = (*at + self.max_piece).min(size);
         let buf = encode_fragment(size as u64, *at as u64, &bytes[*at..end]);
         *at = end;
         let last = end == size;
+        self.keep(Kind::Fragment, &buf);
         sender.write(Kind::Fragment, buf, u32::from(last))?;
         if last {
             self.cutting = None;
@@ -142,18 +183,27 @@ pub(super) struct Reader {
     assembler: Assembler,
     /// The number of the next message; `None` before the first of a stream joined late.
     expected: Option<u64>,
+    /// The first frame of a stream joined late.
+    joined_at: Seq,
+    /// Frames below this were read; `None` before the first.
+    pub(super) read_end: Option<Seq>,
+    /// Frames read.
+    pub(super) frames: u64,
     pub(super) delivered: u64,
     pub(super) last_delivery: Time,
 }
 
 impl Reader {
-    pub(super) fn new(interval: Duration, max_message_bytes: u64, from_start: bool) -> Reader {
+    pub(super) fn new(interval: Duration, max_message_bytes: u64) -> Reader {
         Reader {
             interval,
             paused: false,
             next_read: Time::ZERO,
             assembler: Assembler::new(max_message_bytes),
-            expected: from_start.then_some(0),
+            expected: Some(0),
+            joined_at: Seq::ZERO,
+            read_end: None,
+            frames: 0,
             delivered: 0,
             last_delivery: Time::ZERO,
         }
@@ -163,47 +213,69 @@ impl Reader {
         self.paused = paused;
     }
 
+    pub(super) fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval;
+    }
+
     pub(super) fn wake_at(&self, now: Time) -> Option<Time> {
         (!self.paused && self.next_read > now).then_some(self.next_read)
     }
 
+    /// Reads one frame if it is time to, and says which.
     pub(super) fn pump(
         &mut self,
         now: Time,
         receiver: &mut Receiver,
+        writer: Option<&Writer>,
         sizes: &[usize],
-    ) -> Result<(), String> {
-        while !self.paused && self.next_read <= now {
-            let Some(frame) = receiver.read(now) else { break };
-            self.next_read = now + self.interval;
-            if frame.kind == Kind::Fragment {
-                let fragment = crate::wire::Fragment::decode(&frame.body);
-                let fragment = fragment.map_err(|error| error.to_string())?;
-                let whole = self.assembler.push(&fragment).map_err(|error| error.to_string())?;
-                if let Some(bytes) = whole {
-                    self.deliver(now, &bytes, sizes)?;
+    ) -> Result<Option<Seq>, String> {
+        if self.paused || self.next_read > now {
+            return Ok(None);
+        }
+        let Some(frame) = receiver.read(now) else { return Ok(None) };
+        let seq = frame.seq;
+        self.next_read = now + self.interval;
+        self.frames += 1;
+        if self.read_end.is_some_and(|end| end != seq) {
+            return Err(format!("frame {seq} was handed out where {:?} was due", self.read_end));
+        }
+        self.read_end = Some(seq.next());
+        if self.expected.is_none() {
+            let begins =
+                |seq| writer.and_then(|writer| writer.start_of(seq)).filter(|one| one.whole);
+            // With the first message that begins where it joined, or later.
+            let first = (self.joined_at.get()..=seq.get()).filter_map(Seq::new).find_map(begins);
+            match (first, begins(seq)) {
+                (Some(first), Some(start)) if first.message == start.message => {
+                    self.expected = Some(start.message);
                 }
-                continue;
+                _ => {
+                    return Err(format!("joined at frame {} and read {seq} first", self.joined_at));
+                }
             }
-            if self.assembler.is_open() {
-                return Err("a packed frame came amid a message".to_owned());
-            }
-            for bytes in Messages::new(frame.body) {
-                let bytes = bytes.map_err(|error| error.to_string())?;
-                self.deliver(now, &bytes, sizes)?;
-            }
+        }
+        self.take(now, frame, sizes)?;
+        Ok(Some(seq))
+    }
+
+    fn take(&mut self, now: Time, frame: ReadyFrame, sizes: &[usize]) -> Result<(), String> {
+        if frame.kind == Kind::Fragment {
+            let fragment = Fragment::decode(&frame.body).map_err(|error| error.to_string())?;
+            let whole = self.assembler.push(&fragment).map_err(|error| error.to_string())?;
+            return whole.map_or(Ok(()), |bytes| self.deliver(now, &bytes, sizes));
+        }
+        if self.assembler.is_open() {
+            return Err("a packed frame came amid a message".to_owned());
+        }
+        for bytes in Messages::new(frame.body) {
+            let bytes = bytes.map_err(|error| error.to_string())?;
+            self.deliver(now, &bytes, sizes)?;
         }
         Ok(())
     }
 
     fn deliver(&mut self, now: Time, bytes: &[u8], sizes: &[usize]) -> Result<(), String> {
-        let index = match self.expected {
-            Some(index) => index,
-            None => match bytes.first_chunk::<8>() {
-                Some(head) => u64::from_le_bytes(*head),
-                None => return Err("the first message of a late join has no number".to_owned()),
-            },
-        };
+        let index = self.expected.unwrap_or(0);
         let Some(&size) = sizes.get(index as usize) else {
             return Err(format!("message {index} was delivered and never sent"));
         };
@@ -225,7 +297,11 @@ impl Reader {
         self.expected.is_none_or(|expected| expected == sizes as u64)
     }
 
-    pub(super) fn begins_anywhere(&mut self) {
-        self.expected = None;
+    /// The stream begins with this frame for it.
+    pub(super) fn joins_at(&mut self, start: Seq) {
+        if start > Seq::ZERO && self.read_end.is_none() {
+            self.expected = None;
+            self.joined_at = start;
+        }
     }
 }

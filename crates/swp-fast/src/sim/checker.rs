@@ -1,22 +1,59 @@
-//! The rules of the stream, from what can be seen on the bus alone.
+//! The rules of the stream, from what can be seen on the bus alone: what was sent, what the network
+//! handed over, and what the applications read.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::network::Label;
 use super::{Node, Transit};
 use crate::proto::{Dest, Transmit};
-use crate::wire::{Control, Credit, Frame, PeerId, Sealer, SessionId};
+use crate::wire::{Ack, Control, Credit, Frame, PeerId, Sealer, Seq, SessionId};
 
 /// Frames remembered to be shown when a rule is broken.
 const SHOWN: usize = 48;
+
+/// A consumer as a member of a session.
+struct Member {
+    /// Where the stream begins for it.
+    start: Credit,
+    window: Credit,
+    /// The most that it ever allowed.
+    told: Credit,
+    /// It reported to hold everything below this.
+    reported: Seq,
+    /// Frames that the network handed to it, by their distance from the start.
+    handed: Vec<bool>,
+    /// Everything below this was handed to it.
+    handed_end: Seq,
+    /// Its application took everything below this.
+    taken: Seq,
+    /// It was given up, and its credit binds nobody any more.
+    forgotten: bool,
+    /// The group waits for it, and keeps what it lacks.
+    counts: bool,
+    /// It joined behind the present: until it has caught up the group need not wait for it.
+    behind: bool,
+    /// It has been so: part of what it lacks may be kept for it alone.
+    was_behind: bool,
+}
+
+/// How a consumer is let in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Joins {
+    /// It was a member before.
+    pub(super) again: bool,
+    /// It is to listen to the group: see [`crate::wire::SynAck::live`].
+    pub(super) live: bool,
+    /// The stream goes at its pace: see [`crate::config::PublishConfig::tag`].
+    pub(super) counts: bool,
+}
 
 /// What one session has sent and may send.
 #[derive(Default)]
 struct Stream {
     /// Where each data frame ends in the session's bytes, by its number.
     ends: Vec<u64>,
-    windows: BTreeMap<PeerId, Credit>,
-    /// The most that each consumer ever allowed.
-    told: BTreeMap<PeerId, Credit>,
+    members: BTreeMap<PeerId, Member>,
 }
 
 pub(super) struct Checker {
@@ -49,10 +86,19 @@ impl Checker {
 
     /// A member is gone: its credit binds nobody any more.
     pub(super) fn forget(&mut self, session: SessionId, peer: PeerId) {
-        if let Some(stream) = self.streams.get_mut(&session) {
-            stream.told.remove(&peer);
-            stream.windows.remove(&peer);
+        if let Some(member) = self.member(session, peer) {
+            member.forgotten = true;
         }
+    }
+
+    /// Whether a consumer was let in and not given up since.
+    pub(super) fn is_member(&self, session: SessionId, peer: PeerId) -> bool {
+        let stream = self.streams.get(&session);
+        stream.and_then(|stream| stream.members.get(&peer)).is_some_and(|one| !one.forgotten)
+    }
+
+    fn member(&mut self, session: SessionId, peer: PeerId) -> Option<&mut Member> {
+        self.streams.get_mut(&session)?.members.get_mut(&peer)
     }
 
     /// Looks at a frame as it is sent.
@@ -60,18 +106,14 @@ impl Checker {
         let stream = self.streams.entry(frame.header.session).or_default();
         match (from, frame.control()) {
             (_, Some(Err(error))) => Err(format!("a control frame does not decode: {error}")),
-            (Node::Publisher(_), Some(Ok(Control::SynAck(syn_ack)))) => {
-                let start = Credit { frames: syn_ack.start, bytes: syn_ack.start_bytes };
-                stream.windows.entry(syn_ack.peer).or_insert(start);
-                Ok(())
+            (Node::Consumer(_), Some(Ok(Control::Ack(ack)))) => stream.check_ack(&ack),
+            (Node::Consumer(_), Some(Ok(Control::FinAck(fin_ack)))) => {
+                stream.check_fin_ack(fin_ack.peer)
             }
-            (Node::Consumer(_), Some(Ok(Control::Ack(ack)))) => {
-                let told = stream.told.entry(ack.peer).or_default();
-                if ack.credit.frames < told.frames || ack.credit.bytes < told.bytes {
-                    return Err(format!("{} took back credit", ack.peer));
-                }
-                *told = ack.credit;
-                Ok(())
+            (Node::Publisher(_), Some(Ok(Control::Fin(fin))))
+                if fin.end.get() != stream.ends.len() as u64 =>
+            {
+                Err(format!("the end was said to be {}, amid the data", fin.end))
             }
             (Node::Publisher(_), None) => stream.check_data(to, frame),
             (Node::Consumer(_), None) => Err("a consumer sent data".to_owned()),
@@ -79,23 +121,168 @@ impl Checker {
         }
     }
 
-    /// A consumer's SYN names its window; until it reports, that is its credit.
+    /// A publisher lets a consumer in: its SYN named its window, and until it reports, that is its credit. One
+    /// that is let in again goes on with what it holds.
     pub(super) fn joins(
         &mut self,
         session: SessionId,
         peer: PeerId,
-        window_frames: u64,
-        window_bytes: u64,
-    ) {
-        let Some(stream) = self.streams.get_mut(&session) else { return };
-        if let Some(start) = stream.windows.get(&peer) {
-            let credit = Credit {
-                frames: start.frames.advance(window_frames),
-                bytes: start.bytes.saturating_add(window_bytes),
-            };
-            let told = stream.told.entry(peer).or_insert(credit);
-            *told = told.max(credit);
+        start: Credit,
+        window: Credit,
+        how: Joins,
+    ) -> Result<(), String> {
+        let stream = self.streams.entry(session).or_default();
+        let behind = !how.live;
+        let mut new =
+            Member { behind, was_behind: behind, counts: how.counts, ..Member::new(start, window) };
+        if behind {
+            // Part of its window may be in use.
+            new.told = start;
         }
+        let member = match stream.members.entry(peer) {
+            Entry::Vacant(entry) => entry.insert(new),
+            Entry::Occupied(entry) => {
+                let member = entry.into_mut();
+                match member.forgotten {
+                    true if !how.again => *member = new,
+                    true => member.comes_back(start, behind),
+                    // Asked twice, it can have been let in twice.
+                    false if how.again && member.start != start => member.comes_back(start, behind),
+                    // It has caught up, and listens to the group from now on.
+                    false => member.behind &= behind,
+                }
+                member
+            }
+        };
+        if member.start != start {
+            return Err(format!("{peer} was told two beginnings: {:?}, {start:?}", member.start));
+        }
+        Ok(())
+    }
+
+    /// The network hands a frame to a consumer.
+    pub(super) fn note_handed(&mut self, label: &Label, peer: PeerId) -> Result<(), String> {
+        let Some(stream) = self.streams.get_mut(&label.session) else { return Ok(()) };
+        let Some(member) = stream.members.get_mut(&peer) else { return Ok(()) };
+        let Some(seq) = Seq::new(label.seq).filter(|seq| *seq >= member.start.frames) else {
+            return Ok(());
+        };
+        let distance = seq.since(member.start.frames) as usize;
+        if member.handed.len() <= distance {
+            member.handed.resize(distance + 1, false);
+        }
+        member.handed[distance] = true;
+        while member.has(member.handed_end) {
+            member.handed_end = member.handed_end.next();
+        }
+        let end = stream.ends.get(label.seq as usize).copied().unwrap_or_default();
+        let taken_bytes = byte_offset(&stream.ends, member.taken).max(member.start.bytes);
+        if member.forgotten || member.behind || !member.counts {
+            // It hears the group all the same; what is beyond its credit it refuses.
+            return Ok(());
+        }
+        let room = member.window;
+        if seq >= member.taken.advance(room.frames.get()) || end > taken_bytes + room.bytes {
+            let (taken, start) = (member.taken, member.start);
+            return Err(format!(
+                "frame {seq}, ending at byte {end}, exceeds the queue of {peer}, whose application is at \
+                 frame {taken}, byte {taken_bytes}, with a window of {room:?} from {start:?}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// An application took everything below `end`. After a late join that includes what is of no use to
+    /// it, the rest of a message that began before: `skips` says of a frame whether it is that.
+    pub(super) fn note_taken(
+        &mut self,
+        peer: PeerId,
+        end: Option<Seq>,
+        skips: impl Fn(Seq) -> bool,
+    ) {
+        for stream in self.streams.values_mut() {
+            let Some(member) = stream.members.get_mut(&peer) else { continue };
+            match end {
+                Some(end) => member.taken = member.taken.max(end),
+                None => {
+                    while member.taken < member.handed_end && skips(member.taken) {
+                        member.taken = member.taken.next();
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a publisher retains: everything from `acked` to `sent`, in frames and bytes.
+    pub(super) fn retained(&self, session: SessionId, acked: Seq, sent: Seq) -> (u64, u64) {
+        let Some(stream) = self.streams.get(&session) else { return (0, 0) };
+        let bytes = byte_offset(&stream.ends, sent) - byte_offset(&stream.ends, acked.min(sent));
+        (sent.since(acked), bytes)
+    }
+
+    /// A publisher may let go of a frame only when every member reported to hold it.
+    /// What lies in the past of one that catches up can be read again, where `rewindable`.
+    pub(super) fn check_acked(
+        &self,
+        session: SessionId,
+        acked: Seq,
+        rewindable: bool,
+    ) -> Result<(), String> {
+        let Some(stream) = self.streams.get(&session) else { return Ok(()) };
+        let kept = |member: &Member| {
+            member.counts && !member.forgotten && !(rewindable && member.was_behind)
+        };
+        for (peer, member) in stream.members.iter().filter(|(_, member)| kept(member)) {
+            if acked > member.reported.max(member.start.frames) {
+                return Err(format!(
+                    "frames below {acked} were released, and {peer} reported {}",
+                    member.reported
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Member {
+    fn new(start: Credit, window: Credit) -> Member {
+        Member {
+            start,
+            window,
+            told: Credit {
+                frames: start.frames.advance(window.frames.get()),
+                bytes: start.bytes.saturating_add(window.bytes),
+            },
+            reported: Seq::ZERO,
+            handed: Vec::new(),
+            handed_end: start.frames,
+            taken: start.frames,
+            forgotten: false,
+            behind: false,
+            counts: true,
+            was_behind: false,
+        }
+    }
+
+    /// It was given up, and is let in again with what it holds.
+    fn comes_back(&mut self, start: Credit, behind: bool) {
+        let passed = start.frames.since(self.start.frames) as usize;
+        self.handed.drain(..passed.min(self.handed.len()));
+        let held_before = self.start.frames.since(start.frames) as usize;
+        self.handed.splice(..0, std::iter::repeat_n(true, held_before));
+        self.start = start;
+        self.handed_end = start.frames;
+        while self.has(self.handed_end) {
+            self.handed_end = self.handed_end.next();
+        }
+        self.forgotten = false;
+        self.behind = behind;
+        self.was_behind |= behind;
+    }
+
+    fn has(&self, seq: Seq) -> bool {
+        let distance = seq.since(self.start.frames) as usize;
+        seq >= self.start.frames && self.handed.get(distance).is_some_and(|handed| *handed)
     }
 }
 
@@ -108,7 +295,9 @@ impl Stream {
             Dest::Peer(_) if seq.get() >= next => {
                 return Err(format!("frame {seq} was repeated before it was sent"));
             }
-            Dest::Peer(_) => return Ok(()),
+            Dest::Peer(peer) => return self.check_repeat(peer, seq),
+            // What most consumers missed is repeated to all.
+            Dest::Group if seq.get() < next => return Ok(()),
             Dest::Group if seq.get() != next => {
                 return Err(format!("frame {seq} was sent where {next} was due"));
             }
@@ -116,7 +305,9 @@ impl Stream {
         }
         let end = self.ends.last().copied().unwrap_or(0) + frame.body.len() as u64;
         self.ends.push(end);
-        for (peer, credit) in &self.told {
+        let bound = |member: &Member| member.counts && !member.forgotten && !member.behind;
+        for (peer, member) in self.members.iter().filter(|(_, member)| bound(member)) {
+            let credit = member.told;
             if seq >= credit.frames || end > credit.bytes {
                 return Err(format!(
                     "frame {seq}, ending at byte {end}, was sent beyond the credit of {peer}: {credit:?}"
@@ -125,4 +316,66 @@ impl Stream {
         }
         Ok(())
     }
+
+    /// What goes to one consumer alone keeps to its credit as well.
+    fn check_repeat(&self, peer: PeerId, seq: Seq) -> Result<(), String> {
+        let end = byte_offset(&self.ends, seq.next());
+        match self.members.get(&peer).filter(|member| !member.forgotten) {
+            Some(member) if seq >= member.told.frames || end > member.told.bytes => Err(format!(
+                "frame {seq}, ending at byte {end}, was repeated beyond the credit of {peer}: {:?}",
+                member.told
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// A report may say only what is true: what it covers was handed over, and credit is never taken back.
+    fn check_ack(&mut self, ack: &Ack) -> Result<(), String> {
+        let peer = ack.peer;
+        // A forged SYN-ACK can make a consumer report to a session that never let it in.
+        let Some(member) = self.members.get_mut(&peer) else { return Ok(()) };
+        if ack.credit.max(member.told) != ack.credit {
+            return Err(format!("{peer} took back credit"));
+        }
+        if !member.forgotten {
+            member.told = ack.credit;
+        }
+        if ack.cumulative > member.handed_end {
+            return Err(format!(
+                "{peer} reports all below {}, and was handed only those below {}",
+                ack.cumulative, member.handed_end
+            ));
+        }
+        for (start, end) in ack.sack.iter().chain(ack.latest.map(|seq| (seq, seq.next()))) {
+            // What it held before it was let in again is not counted.
+            let start = start.max(member.start.frames);
+            if let Some(seq) =
+                (start.get()..end.get()).filter_map(Seq::new).find(|seq| !member.has(*seq))
+            {
+                return Err(format!("{peer} reports frame {seq}, which it was not handed"));
+            }
+        }
+        member.reported = member.reported.max(ack.cumulative);
+        Ok(())
+    }
+
+    /// Says that everything was consumed; the end was announced behind all data.
+    fn check_fin_ack(&mut self, peer: PeerId) -> Result<(), String> {
+        let end = Seq::ZERO.advance(self.ends.len() as u64);
+        let Some(member) = self.members.get_mut(&peer) else { return Ok(()) };
+        if member.taken < end {
+            return Err(format!("{peer} finishes at {end}, and took all below {}", member.taken));
+        }
+        member.reported = end;
+        Ok(())
+    }
 }
+
+/// Where the frames below `seq` end.
+fn byte_offset(ends: &[u64], seq: Seq) -> u64 {
+    let last = usize::try_from(seq.get()).unwrap_or(usize::MAX).checked_sub(1);
+    last.and_then(|last| ends.get(last)).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

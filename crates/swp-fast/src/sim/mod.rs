@@ -2,7 +2,7 @@
 //! it, run through hours of bad weather in a second, and the same seed gives the same run.
 //!
 //! ```text
-//!   Writer -> Sender <-> Network (loss, jitter, reorder, duplicates, filters, cuts) <-> Receiver -> Reader
+//!   Writer -> Sender <-> Network (loss, bursts, jitter, reorder, duplicates, damage, cuts) <-> Receiver -> Reader
 //!                            |                                                              |
 //!                            +----------------> Checker (knows the rules, not the code) <---+
 //! ```
@@ -23,21 +23,37 @@
 //! assert_eq!(outcome.consumers[0].delivered, 1_000);
 //! ```
 //!
-//! The checker panics, with the seed and the last frames, as soon as something is delivered that was not
-//! sent, or out of order, or twice; when a frame is sent beyond the credit; when a consumer holds more
-//! than its window; when an end is reported that was not reached; or when an endpoint spins.
+//! What is checked at every step, from outside of the code under test, and ends the run with a panic that
+//! names the seed and shows the last frames:
+//!
+//! - what is delivered is an exact prefix of what was sent, from the beginning, or, after a late join,
+//!   from the first message that begins there;
+//! - no frame is sent beyond the credit, before its turn, or repeated before it was sent; credit is never
+//!   taken back;
+//! - what lies before an application never exceeds its window, in frames or bytes, and its data always
+//!   finds room in the queue of a stream's only consumer;
+//! - an ACK covers only what the network handed over, and a FIN-ACK what the application has read;
+//! - a publisher retains no more than its bounds, and lets go of a frame only when all members hold it;
+//! - an end is reported only when it was reached, and a peer is given up only after the silence that was
+//!   agreed on;
+//! - no deadline lies in the past once an endpoint was served, and none spins.
+//!
+//! [`swarm`] draws whole runs from a seed, and demands progress as well.
 
 mod app;
 mod checker;
 mod network;
+mod path;
+pub mod swarm;
 mod world;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use app::message;
-pub use network::{PathConfig, Transit};
-pub use world::World;
+pub use network::Transit;
+pub use path::{Burst, PathConfig};
+pub use world::{Traffic, World};
 
 use crate::config::{PublishConfig, SubscribeConfig};
 use crate::proto::{PublisherStats, ReceiverEvent, SenderEvent, SubscriberStats};
@@ -50,6 +66,15 @@ pub enum Node {
     Publisher(usize),
     /// A consumer.
     Consumer(usize),
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Node::Publisher(index) => write!(f, "P{index}"),
+            Node::Consumer(index) => write!(f, "C{index}"),
+        }
+    }
 }
 
 /// What a [`World`] starts with.
@@ -79,6 +104,11 @@ pub struct SimConfig {
     /// What the bus queues for a consumer that does not take its frames, in messages. What exceeds it
     /// is lost and counted. Default 65,536.
     pub subscription_capacity: usize,
+    /// Clocks move in steps of this; zero means that they are exact. Every process reads the same clock.
+    /// Default zero.
+    pub clock_step: Duration,
+    /// What a publisher wrote can be read again: see [`crate::config::LateJoin::FromStart`]. Default false.
+    pub rewindable: bool,
 }
 
 impl SimConfig {
@@ -96,6 +126,8 @@ impl SimConfig {
             finish: true,
             read_interval: Duration::ZERO,
             subscription_capacity: 65_536,
+            clock_step: Duration::ZERO,
+            rewindable: false,
         }
     }
 }

@@ -9,45 +9,12 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::Node;
+use super::path::{PathConfig, damage};
 use crate::time::Time;
-use crate::wire::Kind;
+use crate::wire::{Frame, Kind, SessionId};
 
 /// A frame that is held back for reordering arrives up to this many latencies later.
 const REORDER_LATENCIES: u32 = 2;
-
-/// The array's marker and the version, one byte each, come before anything else is looked at.
-const CHECKED_FROM: usize = 2;
-
-/// The weather in one direction. Chances are 0.0 to 1.0, for each copy of each frame by itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PathConfig {
-    /// Time from one end to the other. Default 1 ms.
-    pub latency: Duration,
-    /// Up to this much more, evenly spread. Keeps the order, as the bus does. Default zero.
-    pub jitter: Duration,
-    /// The chance that a frame is lost. Default 0.
-    pub loss: f64,
-    /// The chance that a frame arrives a second time, up to a latency later. Default 0.
-    pub duplicate: f64,
-    /// The chance that a frame is overtaken by others, for up to two latencies. Default 0.
-    pub reorder: f64,
-    /// The chance that one bit of a frame is turned over, behind the version: with that damaged, a frame
-    /// cannot be told from one of another version. Default 0.
-    pub corrupt: f64,
-}
-
-impl Default for PathConfig {
-    fn default() -> Self {
-        PathConfig {
-            latency: Duration::from_millis(1),
-            jitter: Duration::ZERO,
-            loss: 0.0,
-            duplicate: 0.0,
-            reorder: 0.0,
-            corrupt: 0.0,
-        }
-    }
-}
 
 /// One copy of a frame on its way, as filters see it.
 #[derive(Debug, Clone, Copy)]
@@ -72,22 +39,84 @@ impl fmt::Display for Transit {
         let Transit { at, from, to, kind, seq, direct } = self;
         let kind = kind.map_or("noise".to_owned(), |kind| format!("{kind:?}"));
         let direct = if *direct { " (direct)" } else { "" };
-        write!(f, "{:?} {from:?} -> {to:?}: {kind} {seq}{direct}", at.since(Time::ZERO))
+        write!(f, "{:?} {from} -> {to}: {kind} {seq}{direct}", at.since(Time::ZERO))
+    }
+}
+
+/// What a frame is to those who look on: known from when it was sent, not from its bytes on arrival.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Label {
+    pub(super) from: Option<Node>,
+    pub(super) kind: Kind,
+    pub(super) session: SessionId,
+    pub(super) seq: u64,
+}
+
+impl Label {
+    pub(super) fn of(from: Option<Node>, frame: &Frame) -> Label {
+        let header = frame.header;
+        Label { from, kind: header.kind, session: header.session, seq: header.seq.get() }
+    }
+}
+
+/// A copy of a frame. One that was damaged, or is no frame at all, has no label.
+pub(super) struct Parcel {
+    pub(super) frame: Bytes,
+    pub(super) label: Option<Label>,
+    /// It went to one endpoint's inbox, which the bus queues apart from what goes to all.
+    pub(super) direct: bool,
+}
+
+/// What becomes of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It never arrives, and why.
+    Lost(&'static str),
+    Arrives {
+        at: Time,
+        again_at: Option<Time>,
+        damaged: bool,
+    },
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fate::Lost(why) => write!(f, "lost: {why}"),
+            Fate::Arrives { at, again_at, damaged } => {
+                write!(f, "arrives at {:?}", at.since(Time::ZERO))?;
+                if let Some(again_at) = again_at {
+                    write!(f, " and {:?}", again_at.since(Time::ZERO))?;
+                }
+                f.write_str(if *damaged { ", damaged" } else { "" })
+            }
+        }
     }
 }
 
 /// Says whether a copy is to be lost.
 type Filter = Box<dyn FnMut(&Transit) -> bool>;
 
+/// What one node's frames to another have met with.
+#[derive(Default)]
+struct PathState {
+    /// When the newest in-order frame arrives.
+    newest: Time,
+    /// See [`super::Burst`].
+    bad: bool,
+}
+
 pub(super) struct Network {
     rng: Pcg64,
-    under_way: BTreeMap<(Time, u64), (Node, Bytes)>,
+    under_way: BTreeMap<(Time, u64), (Node, Parcel)>,
     /// The number of the next copy: arrivals at the same time keep their order by it.
     next: u64,
-    /// When the newest in-order frame of a path arrives.
-    newest: BTreeMap<(Node, Node), Time>,
+    paths: BTreeMap<(Node, Node), PathState>,
     filters: Vec<Filter>,
     cut: BTreeSet<Node>,
+    pub(super) copies: u64,
+    pub(super) lost: u64,
+    pub(super) damaged: u64,
 }
 
 impl Network {
@@ -96,9 +125,12 @@ impl Network {
             rng: Pcg64::seed_from_u64(seed),
             under_way: BTreeMap::new(),
             next: 0,
-            newest: BTreeMap::new(),
+            paths: BTreeMap::new(),
             filters: Vec::new(),
             cut: BTreeSet::new(),
+            copies: 0,
+            lost: 0,
+            damaged: 0,
         }
     }
 
@@ -124,38 +156,62 @@ impl Network {
 
     /// The bus went down: whatever was under way is gone.
     pub(super) fn lose_all(&mut self) {
+        self.lost += self.under_way.len() as u64;
         self.under_way.clear();
     }
 
-    pub(super) fn send(&mut self, transit: &Transit, path: &PathConfig, frame: &Bytes) {
+    pub(super) fn send(
+        &mut self,
+        transit: &Transit,
+        path: &PathConfig,
+        label: Option<Label>,
+        frame: &Bytes,
+    ) -> Fate {
+        self.copies += 1;
+        let state = self.paths.entry((transit.from, transit.to)).or_default();
         // Every filter sees every copy, so that one that counts is not misled by another.
-        let mut lost = self.cut.contains(&transit.from) || self.cut.contains(&transit.to);
+        let mut filtered = false;
         for filter in &mut self.filters {
-            lost |= filter(transit);
+            filtered |= filter(transit);
         }
-        if self.rng.random_bool(path.loss) || lost {
-            return;
+        let burst = path.burst.is_some_and(|burst| burst.step(&mut self.rng, &mut state.bad));
+        let by_chance = self.rng.random_bool(path.loss);
+        let causes = [
+            (self.cut.contains(&transit.from) || self.cut.contains(&transit.to), "cut off"),
+            (filtered, "filtered"),
+            (by_chance, "by chance"),
+            (burst, "in a burst"),
+        ];
+        if let Some((_, why)) = causes.iter().find(|(hit, _)| *hit) {
+            self.lost += 1;
+            return Fate::Lost(why);
         }
-        let frame = self.maybe_corrupt(path, frame);
-        let at = transit.at + path.latency + self.up_to(path.jitter);
-        let key = (transit.from, transit.to);
-        let at = if self.rng.random_bool(path.reorder) {
-            at + self.up_to(path.latency * REORDER_LATENCIES)
-        } else {
-            let at = self.newest.get(&key).map_or(at, |newest| at.max(*newest));
-            self.newest.insert(key, at);
-            at
+        let damaged = self.rng.random_bool(path.corrupt);
+        let (frame, label) = match damaged {
+            true => (damage(&mut self.rng, frame), None),
+            false => (frame.clone(), label),
         };
-        if self.rng.random_bool(path.duplicate) {
-            let again_at = at + self.up_to(path.latency);
-            self.arrive(again_at, transit.to, frame.clone());
+        self.damaged += u64::from(damaged);
+        let at = transit.at + path.latency + up_to(&mut self.rng, path.jitter);
+        let at = if self.rng.random_bool(path.reorder) {
+            at + up_to(&mut self.rng, path.latency * REORDER_LATENCIES)
+        } else {
+            state.newest = at.max(state.newest);
+            state.newest
+        };
+        let direct = transit.direct;
+        let again = self.rng.random_bool(path.duplicate);
+        let again_at = again.then(|| at + up_to(&mut self.rng, path.latency));
+        if let Some(again_at) = again_at {
+            self.arrive(again_at, transit.to, Parcel { frame: frame.clone(), label, direct });
         }
-        self.arrive(at, transit.to, frame);
+        self.arrive(at, transit.to, Parcel { frame, label, direct });
+        Fate::Arrives { at, again_at, damaged }
     }
 
     /// Puts a frame before a node without any path.
-    pub(super) fn arrive(&mut self, at: Time, to: Node, frame: Bytes) {
-        self.under_way.insert((at, self.next), (to, frame));
+    pub(super) fn arrive(&mut self, at: Time, to: Node, parcel: Parcel) {
+        self.under_way.insert((at, self.next), (to, parcel));
         self.next += 1;
     }
 
@@ -163,22 +219,12 @@ impl Network {
         self.under_way.keys().next().map(|(at, _)| *at)
     }
 
-    pub(super) fn pop_arrival(&mut self, now: Time) -> Option<(Node, Bytes)> {
+    pub(super) fn pop_arrival(&mut self, now: Time) -> Option<(Node, Parcel)> {
         let entry = self.under_way.first_entry()?;
         (entry.key().0 <= now).then(|| entry.remove())
     }
+}
 
-    fn up_to(&mut self, most: Duration) -> Duration {
-        Duration::from_nanos(self.rng.random_range(0..=most.as_nanos() as u64))
-    }
-
-    fn maybe_corrupt(&mut self, path: &PathConfig, frame: &Bytes) -> Bytes {
-        if frame.len() <= CHECKED_FROM || !self.rng.random_bool(path.corrupt) {
-            return frame.clone();
-        }
-        let mut bytes = frame.to_vec();
-        let at = self.rng.random_range(CHECKED_FROM..bytes.len());
-        bytes[at] ^= 1 << self.rng.random_range(0..8u32);
-        Bytes::from(bytes)
-    }
+fn up_to(rng: &mut Pcg64, most: Duration) -> Duration {
+    Duration::from_nanos(rng.random_range(0..=most.as_nanos() as u64))
 }

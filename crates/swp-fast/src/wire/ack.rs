@@ -5,7 +5,7 @@ use super::error::WireError;
 use super::put::Put;
 use super::seq::{PeerId, Seq};
 
-/// The most ranges that one ACK carries. 32 bound its body to 657 bytes; with more gaps than that the
+/// The most ranges that one ACK carries. 32 bound its body to 663 bytes; with more gaps than that the
 /// lowest are told, the rest follow as those close.
 pub const MAX_SACK_RANGES: usize = 32;
 
@@ -63,6 +63,43 @@ impl SackRanges {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Ranges travel as alternating lengths of gaps and of what is held, from the cumulative ack upward.
+    pub(super) fn encode(&self, put: &mut Put, cumulative: Seq) {
+        // They ascend, so those that the cumulative ack has caught up with come first; told, they would
+        // make the whole report unreadable.
+        let caught_up = self.0.partition_point(|&(start, _)| start <= cumulative);
+        let above = &self.0[caught_up..];
+        put.nested(above.len() as u32 * 2);
+        let mut last = cumulative;
+        for &(start, end) in above {
+            put.uint(start.since(last)).uint(end.since(start));
+            last = end;
+        }
+    }
+
+    pub(super) fn decode(
+        cursor: &mut Cursor<'_>,
+        cumulative: Seq,
+    ) -> Result<SackRanges, WireError> {
+        let numbers = cursor.array_len(MAX_SACK_RANGES as u32 * 2, "sack ranges")?;
+        if numbers % 2 != 0 {
+            return Err(WireError::Malformed("sack ranges"));
+        }
+        let mut sack = SackRanges::default();
+        let mut last = cumulative.get();
+        for _ in 0..numbers / 2 {
+            let start = last.checked_add(cursor.uint("sack gap")?).and_then(Seq::new);
+            let start = start.ok_or(WireError::OutOfRange("sack gap"))?;
+            let end = start.get().checked_add(cursor.uint("sack range")?).and_then(Seq::new);
+            let end = end.ok_or(WireError::OutOfRange("sack range"))?;
+            if start <= cumulative || !sack.push(start, end) {
+                return Err(WireError::Malformed("sack ranges"));
+            }
+            last = end.get();
+        }
+        Ok(sack)
+    }
 }
 
 /// A consumer's report. Header `seq` counts its reports, so that an older one can be told.
@@ -80,8 +117,13 @@ pub struct Ack {
     pub latest: Option<Seq>,
     /// How long ago that frame arrived, in microseconds; the publisher takes it off the round trip.
     pub delay_us: u32,
-    /// The number of the newest probe seen, 0 before the first: an ACK with a new one answers that probe.
+    /// The number of the probe that came last, 0 before the first: an ACK with a new one answers that probe.
     pub probe: u64,
+    /// How long ago that probe arrived, in microseconds. The report that went at once may have been lost,
+    /// and then a later one is the answer.
+    pub probe_delay_us: u32,
+    /// Whether it listens to what goes to the group; see [`super::SynAck::live`].
+    pub live: bool,
     /// Data frames that arrived more than once, so far.
     pub duplicates: u64,
     /// Frames that were refused (corrupt, foreign, beyond the window), so far.
@@ -90,28 +132,20 @@ pub struct Ack {
 
 impl Ack {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut put = Put::array(10);
+        let mut put = Put::array(12);
         put.id(self.peer.0).uint(self.cumulative.get());
         put.uint(self.credit.frames.get()).uint(self.credit.bytes);
         // 0 stands for "none yet", so that the field costs one byte then.
         put.uint(self.latest.map_or(0, |seq| seq.get() + 1)).uint(self.delay_us);
-        put.uint(self.probe).uint(self.duplicates).uint(self.dropped);
-        // Ranges ascend, so those that the cumulative ack has caught up with come first; told, they would
-        // make the whole report unreadable.
-        let caught_up = self.sack.0.partition_point(|&(start, _)| start <= self.cumulative);
-        let above = &self.sack.0[caught_up..];
-        put.nested(above.len() as u32 * 2);
-        let mut last = self.cumulative;
-        for &(start, end) in above {
-            put.uint(start.since(last)).uint(end.since(start));
-            last = end;
-        }
+        put.uint(self.probe).uint(self.probe_delay_us);
+        put.uint(u8::from(self.live)).uint(self.duplicates).uint(self.dropped);
+        self.sack.encode(&mut put, self.cumulative);
         put.into_vec()
     }
 
     pub(super) fn decode(body: &[u8]) -> Result<Ack, WireError> {
         let mut cursor = Cursor::new(body);
-        cursor.array(10, "ack")?;
+        cursor.array(12, "ack")?;
         let peer = cursor.peer()?;
         let cumulative = cursor.seq("cumulative ack")?;
         let credit = Credit { frames: cursor.seq("credit")?, bytes: cursor.uint("credit")? };
@@ -121,33 +155,26 @@ impl Ack {
         };
         let delay_us = cursor.uint("ack delay")?;
         let probe = cursor.uint("probe number")?;
+        let probe_delay_us = cursor.uint("probe delay")?;
+        let live = cursor.flag("live")?;
         let duplicates = cursor.uint("duplicates")?;
         let dropped = cursor.uint("dropped")?;
-        let sack = decode_sack(&mut cursor, cumulative)?;
+        let sack = SackRanges::decode(&mut cursor, cumulative)?;
         cursor.finish()?;
-        Ok(Ack { peer, cumulative, sack, credit, latest, delay_us, probe, duplicates, dropped })
+        Ok(Ack {
+            peer,
+            cumulative,
+            sack,
+            credit,
+            latest,
+            delay_us,
+            probe,
+            probe_delay_us,
+            live,
+            duplicates,
+            dropped,
+        })
     }
-}
-
-/// Ranges travel as alternating lengths of gaps and of what is held, from the cumulative ack upward.
-fn decode_sack(cursor: &mut Cursor<'_>, cumulative: Seq) -> Result<SackRanges, WireError> {
-    let numbers = cursor.array_len(MAX_SACK_RANGES as u32 * 2, "sack ranges")?;
-    if numbers % 2 != 0 {
-        return Err(WireError::Malformed("sack ranges"));
-    }
-    let mut sack = SackRanges::default();
-    let mut last = cumulative.get();
-    for _ in 0..numbers / 2 {
-        let start = last.checked_add(cursor.uint("sack gap")?).and_then(Seq::new);
-        let start = start.ok_or(WireError::OutOfRange("sack gap"))?;
-        let end = start.get().checked_add(cursor.uint("sack range")?).and_then(Seq::new);
-        let end = end.ok_or(WireError::OutOfRange("sack range"))?;
-        if start <= cumulative || !sack.push(start, end) {
-            return Err(WireError::Malformed("sack ranges"));
-        }
-        last = end.get();
-    }
-    Ok(sack)
 }
 
 #[cfg(test)]

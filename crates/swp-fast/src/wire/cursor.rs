@@ -69,6 +69,15 @@ impl<'a> Cursor<'a> {
         if value >= least { Ok(value) } else { Err(WireError::Malformed(what)) }
     }
 
+    /// Yes (1) or no (0).
+    pub(super) fn flag(&mut self, what: &'static str) -> Result<bool, WireError> {
+        match self.uint::<u8>(what)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(WireError::OutOfRange(what)),
+        }
+    }
+
     pub(super) fn seq(&mut self, what: &'static str) -> Result<Seq, WireError> {
         Seq::new(self.uint(what)?).ok_or(WireError::OutOfRange(what))
     }

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::ack::SackRanges;
 use super::cursor::Cursor;
 use super::digest::Integrity;
 use super::error::WireError;
 use super::put::Put;
-use super::seq::{PeerId, Seq};
+use super::seq::{PeerId, Seq, SessionId};
 
 /// The longest name that a consumer may give itself, in bytes; it is for people to read.
 pub const MAX_NAME: usize = 64;
+/// The longest tag of a consumer, in bytes.
+pub const MAX_TAG: usize = 64;
 /// The longest reason in a RESET, in bytes.
 pub const MAX_REASON: usize = 256;
 /// The longest trailer in a FIN, in bytes.
@@ -25,12 +28,34 @@ pub struct Syn {
     /// What it calls itself, for the publisher's reports. Cut to [`MAX_NAME`] bytes. As it came from
     /// the network it can hold control characters: escape it before it is shown.
     pub name: String,
+    /// The group that it counts itself to; empty is none. At most [`MAX_TAG`] bytes, cut like the name.
+    pub tag: String,
     /// The frames that it takes beyond those consumed.
     pub window_frames: u64,
     /// The body bytes that it takes beyond those consumed.
     pub window_bytes: u64,
     /// The longest message that it takes, in bytes.
     pub max_message_bytes: u64,
+    /// What it holds already of a session that it was cut off from.
+    pub resume: Option<Resume>,
+}
+
+/// Where a consumer goes on in a session that it was a member of before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume {
+    /// The session.
+    pub session: SessionId,
+    /// Its epoch.
+    pub epoch: u32,
+    /// The id that it had there. A consumer that lost its memory since takes another: what it said under the
+    /// old one is no longer true.
+    pub peer: PeerId,
+    /// It holds every frame below this number.
+    pub next: Seq,
+    /// Where in the session's bytes that frame begins.
+    pub next_bytes: u64,
+    /// What it holds above that.
+    pub sack: SackRanges,
 }
 
 /// The publisher lets a consumer join.
@@ -52,6 +77,11 @@ pub struct SynAck {
     pub keep_alive: Duration,
     /// Each side gives the other up after hearing nothing for this long. Carried like `keep_alive`.
     pub idle_timeout: Duration,
+    /// How many consumers share the way back; the more, the seldomer each reports.
+    pub members: u32,
+    /// Whether it is to listen to what goes to the group. A consumer that joins far behind the present is
+    /// sent what it lacks to its inbox first, and told to listen when it has nearly caught up.
+    pub live: bool,
 }
 
 /// Keep-alive and question in one: every consumer (or one) answers with an ACK at once.
@@ -63,6 +93,8 @@ pub struct Probe {
     pub number: u64,
     /// Every frame below this was sent before the probe.
     pub next: Seq,
+    /// See [`SynAck::members`].
+    pub members: u32,
 }
 
 /// The stream ends before frame `end`.
@@ -110,14 +142,28 @@ pub enum ResetCode {
     Cancelled = 6,
     /// The other side broke the protocol, or what it asks cannot be.
     Protocol = 7,
+    /// The consumer held the stream back for longer than its publisher waits, or was left behind by it.
+    TooSlow = 8,
+    /// What the consumer still needs is no longer to be had.
+    Unavailable = 9,
 }
 
 impl ResetCode {
     fn from_code(code: u8) -> Option<ResetCode> {
         use ResetCode::*;
-        [Version, StreamInUse, Refused, UnknownSession, TimedOut, Cancelled, Protocol]
-            .get(usize::from(code).checked_sub(1)?)
-            .copied()
+        [
+            Version,
+            StreamInUse,
+            Refused,
+            UnknownSession,
+            TimedOut,
+            Cancelled,
+            Protocol,
+            TooSlow,
+            Unavailable,
+        ]
+        .get(usize::from(code).checked_sub(1)?)
+        .copied()
     }
 }
 
@@ -135,39 +181,68 @@ pub struct Reset {
 
 impl Syn {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut put = Put::array(5);
-        put.id(self.peer.0).str(cut(&self.name, MAX_NAME));
+        let mut put = Put::array(7);
+        put.id(self.peer.0).str(cut(&self.name, MAX_NAME)).str(cut(&self.tag, MAX_TAG));
         put.uint(self.window_frames).uint(self.window_bytes).uint(self.max_message_bytes);
+        match &self.resume {
+            None => put.nested(0),
+            Some(resume) => {
+                put.nested(6).id(resume.session.0).uint(resume.epoch).id(resume.peer.0);
+                put.uint(resume.next.get()).uint(resume.next_bytes);
+                resume.sack.encode(&mut put, resume.next);
+                &mut put
+            }
+        };
         put.into_vec()
     }
 
     pub(super) fn decode(body: &[u8]) -> Result<Syn, WireError> {
         let mut cursor = Cursor::new(body);
-        cursor.array(5, "syn")?;
+        cursor.array(7, "syn")?;
         let syn = Syn {
             peer: cursor.peer()?,
             name: cursor.str(MAX_NAME, "name")?.to_owned(),
+            tag: cursor.str(MAX_TAG, "tag")?.to_owned(),
             window_frames: cursor.uint("window")?,
             window_bytes: cursor.uint("window")?,
             max_message_bytes: cursor.uint("message bound")?,
+            resume: Resume::decode(&mut cursor)?,
         };
         cursor.finish()?;
         Ok(syn)
     }
 }
 
+impl Resume {
+    fn decode(cursor: &mut Cursor<'_>) -> Result<Option<Resume>, WireError> {
+        match cursor.array_len(6, "resume")? {
+            0 => return Ok(None),
+            6 => {}
+            _ => return Err(WireError::Malformed("resume")),
+        }
+        let session = cursor.session()?;
+        let epoch = cursor.uint("epoch")?;
+        let peer = cursor.peer()?;
+        let next = cursor.seq("resume")?;
+        let next_bytes = cursor.uint("resume")?;
+        let sack = SackRanges::decode(cursor, next)?;
+        Ok(Some(Resume { session, epoch, peer, next, next_bytes, sack }))
+    }
+}
+
 impl SynAck {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut put = Put::array(8);
+        let mut put = Put::array(10);
         put.id(self.peer.0).uint(self.start.get()).uint(self.start_bytes);
         put.uint(self.integrity.code()).uint(self.max_body_bytes).uint(self.max_message_bytes);
         put.uint(millis(self.keep_alive)).uint(millis(self.idle_timeout));
+        put.uint(self.members).uint(u8::from(self.live));
         put.into_vec()
     }
 
     pub(super) fn decode(body: &[u8]) -> Result<SynAck, WireError> {
         let mut cursor = Cursor::new(body);
-        cursor.array(8, "syn-ack")?;
+        cursor.array(10, "syn-ack")?;
         let syn_ack = SynAck {
             peer: cursor.peer()?,
             start: cursor.seq("start")?,
@@ -178,6 +253,8 @@ impl SynAck {
             max_message_bytes: cursor.uint("message bound")?,
             keep_alive: Duration::from_millis(u64::from(cursor.uint::<u32>("keep-alive")?)),
             idle_timeout: Duration::from_millis(u64::from(cursor.uint::<u32>("idle time-out")?)),
+            members: cursor.uint("members")?,
+            live: cursor.flag("live")?,
         };
         cursor.finish()?;
         Ok(syn_ack)
@@ -186,23 +263,28 @@ impl SynAck {
 
 impl Probe {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut put = Put::array(3);
+        let mut put = Put::array(4);
         put.nested(u32::from(self.peer.is_some()));
         if let Some(peer) = self.peer {
             put.id(peer.0);
         }
-        put.uint(self.number).uint(self.next.get());
+        put.uint(self.number).uint(self.next.get()).uint(self.members);
         put.into_vec()
     }
 
     pub(super) fn decode(body: &[u8]) -> Result<Probe, WireError> {
         let mut cursor = Cursor::new(body);
-        cursor.array(3, "probe")?;
+        cursor.array(4, "probe")?;
         let peer = match cursor.array_len(1, "probe")? {
             0 => None,
             _ => Some(cursor.peer()?),
         };
-        let probe = Probe { peer, number: cursor.uint("probe number")?, next: cursor.seq("next")? };
+        let probe = Probe {
+            peer,
+            number: cursor.uint("probe number")?,
+            next: cursor.seq("next")?,
+            members: cursor.uint("members")?,
+        };
         cursor.finish()?;
         Ok(probe)
     }
@@ -256,11 +338,7 @@ impl Announce {
         let mut cursor = Cursor::new(body);
         cursor.array(2, "announce")?;
         let peer = cursor.peer()?;
-        let claiming = match cursor.uint("claiming")? {
-            0_u8 => false,
-            1 => true,
-            _ => return Err(WireError::OutOfRange("claiming")),
-        };
+        let claiming = cursor.flag("claiming")?;
         cursor.finish()?;
         Ok(Announce { peer, claiming })
     }

@@ -44,7 +44,8 @@ pub use digest::{Digest, Integrity, Key, UnknownIntegrity};
 pub use error::WireError;
 pub use frame::{Control, Frame, Sealer};
 pub use handshake::{
-    Announce, Fin, FinAck, MAX_NAME, MAX_REASON, MAX_TRAILER, Probe, Reset, ResetCode, Syn, SynAck,
+    Announce, Fin, FinAck, MAX_NAME, MAX_REASON, MAX_TAG, MAX_TRAILER, Probe, Reset, ResetCode,
+    Resume, Syn, SynAck,
 };
 pub use header::{Header, Kind, MAX_HEADER, Preamble};
 pub use seq::{MAX_COUNT, MAX_SEQ, PeerId, Seq, SessionId};

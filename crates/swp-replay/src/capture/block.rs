@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use bytes::BufMut;
-use swp_fast::wire::{Digest, Kind};
+use bytes::{BufMut, Bytes};
+use swp_fast::wire::{Digest, Fragment, Kind, count_messages};
 
 use super::format::{self, BLOCK_HEADER, Fields, FileId, ROOM, What};
 use super::index::IndexEntry;
@@ -54,6 +54,17 @@ impl FrameEntry {
     /// The body's bytes within the block.
     pub fn range(&self) -> Range<usize> {
         self.offset..self.offset + self.len
+    }
+
+    /// Whether `body` is of its kind, begins as it says, and as many records end in it.
+    pub(super) fn describes(&self, body: &Bytes) -> bool {
+        match self.kind {
+            Kind::Fragment => Fragment::decode(body).is_ok_and(|fragment| {
+                self.continues == (fragment.offset != 0)
+                    && self.messages == u32::from(fragment.is_last())
+            }),
+            _ => count_messages(body) == Ok(self.messages),
+        }
     }
 }
 

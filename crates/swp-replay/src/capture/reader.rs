@@ -55,6 +55,42 @@ impl Capture {
             }
             Err(reason) => damage.unwrap_or(reason),
         };
+        Self::search(path, file, file_bytes, superblock, reason)
+    }
+
+    /// Opens a capture by searching the whole file for what is intact, whatever its footer says: for
+    /// a file whose blocks are damaged. Of one that is whole everything is found, nothing is lost, and
+    /// [`Capture::recovered`] is `None`.
+    pub fn recover(path: impl AsRef<Path>) -> Result<Capture, CaptureError> {
+        let path = path.as_ref().to_owned();
+        let (file, file_bytes) = open_file(&path)?;
+        let (superblock, damage) = read_superblock(&file, &path, file_bytes)?;
+        let io = |error| CaptureError::io(&path, error);
+        let footer = read_footer(&file, file_bytes, &superblock.file_id).map_err(io)?;
+        let reason = damage.or(footer.as_ref().err().copied()).unwrap_or(Reason::Blocks);
+        let mut capture = Self::search(path, file, file_bytes, superblock, reason)?;
+        let (Ok(footer), Some(recovered)) = (footer, &mut capture.recovered) else {
+            return Ok(capture);
+        };
+        // The footer knows of blocks behind the last one that was found.
+        let missing = footer.totals.messages.saturating_sub(capture.totals.messages);
+        recovered.lost_messages = recovered.lost_messages.max(missing);
+        if reason == Reason::Blocks && recovered.lost_bytes == 0 && missing == 0 {
+            let same = capture.totals == footer.totals;
+            capture.recovered =
+                (!same).then_some(Recovered { reason: Reason::Footer("totals"), ..*recovered });
+        }
+        capture.ending = Some(footer.ending);
+        Ok(capture)
+    }
+
+    fn search(
+        path: PathBuf,
+        file: File,
+        file_bytes: u64,
+        superblock: Superblock,
+        reason: Reason,
+    ) -> Result<Capture, CaptureError> {
         let found = scan(&file, &path, file_bytes, superblock.file_id)?;
         let superblock_bytes = if reason == Reason::Superblock { ALIGN as u64 } else { 0 };
         Ok(Capture {

@@ -1,8 +1,9 @@
 //! Rebuilds index and totals of a capture that has no valid footer.
 //!
 //! The file is searched for block headers at every multiple of 4 KiB, but not within a block. A block
-//! counts where its header, its table and the digest of every body fit. Frames of records that are not whole, because a block with
-//! another of their pieces is missing, are left out, so what is given out is whole records.
+//! counts where its header, its table and the digest of every body fit, and the bodies are what the table
+//! says. Frames of records that are not whole, because a block with another of their pieces is missing,
+//! are left out, so what is given out is whole records.
 
 use std::fmt;
 use std::fs::File;
@@ -40,6 +41,8 @@ pub enum Reason {
     Footer(&'static str),
     /// The superblock is damaged.
     Superblock,
+    /// Blocks are damaged or missing; see [`super::Capture::recover`].
+    Blocks,
 }
 
 impl fmt::Display for Reason {
@@ -48,6 +51,7 @@ impl fmt::Display for Reason {
             Reason::NoFooter => f.write_str("the file ends without a footer"),
             Reason::Footer(what) => write!(f, "the footer is damaged ({what})"),
             Reason::Superblock => f.write_str("the superblock is damaged"),
+            Reason::Blocks => f.write_str("blocks are damaged"),
         }
     }
 }
@@ -116,7 +120,10 @@ fn is_footer(page: &[u8], file_id: &FileId) -> bool {
 fn intact(header: &BlockHeader, buffer: PooledBuf) -> Option<(Vec<FrameEntry>, Bytes)> {
     let table = header.table(buffer.as_ref()).ok()?;
     let bytes = Bytes::from_owner(buffer);
-    let whole = table.iter().all(|entry| entry.digest.matches(&bytes[entry.range()]));
+    let whole = table.iter().all(|entry| {
+        let body = bytes.slice(entry.range());
+        entry.digest.matches(&body) && entry.describes(&body)
+    });
     whole.then_some((table, bytes))
 }
 

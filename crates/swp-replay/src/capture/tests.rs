@@ -2,6 +2,7 @@
 
 mod content;
 mod damage;
+mod every;
 mod layout;
 mod roundtrip;
 mod writer;

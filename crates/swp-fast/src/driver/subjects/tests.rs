@@ -17,4 +17,11 @@ fn inboxes_of_one_stream_are_no_subjects_of_another() {
     assert_eq!(outer.inbox(id).as_str(), "swp.peer.a.0000000000000007");
     assert_ne!(outer.data, inner.data);
     assert_ne!(outer.inbox(id), inner.inbox(id));
+    for own in [&outer.data, &outer.control, &outer.inbox(id)] {
+        assert!(outer.contain(own), "{own}");
+        assert!(!inner.contain(own), "{own}");
+    }
+    assert!(
+        !outer.contain(&inner.inbox(id)) && !outer.contain("swp.peer.a") && !outer.contain("a")
+    );
 }

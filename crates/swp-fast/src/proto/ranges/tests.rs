@@ -41,3 +41,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_lies_from_a_number_on_is_forgotten() {
+    let mut set = RangeSet::default();
+    for number in [1, 2, 3, 7, 8, 12] {
+        set.insert(seq(number));
+    }
+    set.remove_from(seq(20));
+    assert_eq!(set.to_sack().len(), 3);
+    set.remove_from(seq(8));
+    assert_eq!(set.to_sack().iter().collect::<Vec<_>>(), [(seq(1), seq(4)), (seq(7), seq(8))]);
+    set.remove_from(seq(7));
+    assert_eq!(set.to_sack().iter().collect::<Vec<_>>(), [(seq(1), seq(4))]);
+    set.remove_from(seq(0));
+    assert!(set.to_sack().is_empty());
+}

@@ -26,8 +26,14 @@ impl Receiver {
             return;
         }
         let offset = self.consumed_bytes + self.held_bytes + frame.body.len() as u64;
+        // Credit is given for a place in the stream. What the group is sent while this consumer is far behind
+        // it was not sent for its credit, and must leave room for all that comes before.
+        let reserved = match self.wants_group() {
+            true => 0,
+            false => self.missing_below(seq).saturating_mul(u64::from(session.max_body_bytes)),
+        };
         if seq >= self.told.frames
-            || offset > self.told.bytes
+            || offset.saturating_add(reserved) > self.told.bytes
             || self.end.is_some_and(|end| seq >= end)
         {
             self.stats.dropped.beyond_window += 1;
@@ -56,6 +62,38 @@ impl Receiver {
         let header = frame.header;
         let (seq, kind, digest) = (header.seq, header.kind, header.digest);
         Ok(ReadyFrame { seq, kind, body: frame.body, messages, digest })
+    }
+
+    /// Lets go of the frames furthest ahead until all that is missing before them is sure to fit. Whoever
+    /// was given up, and did not know, may have taken what it had no credit for.
+    pub(super) fn make_room_below(&mut self) {
+        let max_body = self.session.as_ref().map_or(0, |session| session.max_body_bytes);
+        while let Some(Some(last)) = self.early.back() {
+            let seq = last.seq;
+            let missing = self.missing_below(seq).saturating_mul(u64::from(max_body));
+            let bytes = self.consumed_bytes + self.held_bytes;
+            if bytes.saturating_add(missing) <= self.told.bytes {
+                return;
+            }
+            if let Some(Some(frame)) = self.early.pop_back() {
+                self.held_bytes -= frame.body.len() as u64;
+                self.stats.frames -= 1;
+                self.stats.messages -= u64::from(frame.messages);
+                self.stats.bytes -= frame.body.len() as u64;
+                self.stats.dropped.beyond_window += 1;
+            }
+            while self.early.back().is_some_and(Option::is_none) {
+                self.early.pop_back();
+            }
+            self.early_ranges.remove_from(seq);
+        }
+    }
+
+    /// How many frames are still to come before this one.
+    fn missing_below(&self, seq: Seq) -> u64 {
+        let distance = seq.since(self.next);
+        let held = self.early.iter().take(distance.try_into().unwrap_or(usize::MAX)).flatten();
+        distance - held.count() as u64
     }
 
     fn is_held(&self, seq: Seq) -> bool {
@@ -93,11 +131,11 @@ impl Receiver {
             // unreported it would soon be repeated (RFC 9293 3.8.6.3 and RFC 5681 section 4.2).
             let fills = distance < self.early.len();
             if self.early_ranges.insert(frame.seq) || fills {
-                self.ack_now = true;
+                self.hurry_report(now);
             }
         } else {
             // So is a gap that closes.
-            self.ack_now = true;
+            self.hurry_report(now);
         }
         if self.early.len() <= distance {
             self.early.resize(distance + 1, None);

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{Receiver, ReceiverError, ReceiverEvent, Session, State};
+use super::{Receiver, ReceiverError, ReceiverEvent, SYN_INTERVAL, Session, State};
 use crate::proto::{Dest, Transmit};
 use crate::time::Time;
 use crate::wire::{
-    Control, Fin, Frame, Kind, Preamble, Probe, Reset, Seq, SessionId, Syn, SynAck, WireError,
+    Control, Fin, Frame, Kind, Preamble, Probe, Reset, ResetCode, Resume, Seq, SessionId, Syn,
+    SynAck, WireError,
 };
 
 impl Receiver {
@@ -36,13 +37,13 @@ impl Receiver {
             Control::SynAck(syn_ack) if syn_ack.peer == self.id => {
                 self.handle_syn_ack(now, frame, &syn_ack, ours);
             }
-            Control::Reset(reset) if reset.peer == self.id => self.handle_reset(reset, ours),
+            Control::Reset(reset) if reset.peer == self.id => self.handle_reset(now, reset, ours),
             Control::Announce(_) => {
                 if let State::Connecting { syn_at, .. } = &mut self.state {
                     *syn_at = now;
                 }
             }
-            Control::Probe(probe) if ours => self.handle_probe(probe),
+            Control::Probe(probe) if ours => self.handle_probe(now, probe),
             Control::Fin(fin) if ours => self.handle_fin(now, fin),
             Control::Closed(closed) if ours && closed.peer == self.id => self.handle_closed(),
             _ => self.stats.dropped.foreign += 1,
@@ -52,9 +53,12 @@ impl Receiver {
     fn handle_syn_ack(&mut self, now: Time, frame: &Frame, syn_ack: &SynAck, ours: bool) {
         if !matches!(self.state, State::Connecting { .. }) {
             // Ours again: the first report was lost. Another publisher's: too late.
-            match ours {
-                true => self.ack_now = true,
-                false => self.stats.dropped.foreign += 1,
+            match self.session.as_mut().filter(|_| ours) {
+                Some(session) => {
+                    session.live |= syn_ack.live;
+                    self.ack_now = true;
+                }
+                None => self.stats.dropped.foreign += 1,
             }
             return;
         }
@@ -63,6 +67,18 @@ impl Receiver {
             self.stats.dropped.malformed += 1;
             return;
         }
+        let resumed = self.session.is_some();
+        let resume = self.resume();
+        if let Some(resume) = &resume
+            && (syn_ack.start, syn_ack.start_bytes) != (resume.next, resume.next_bytes)
+        {
+            if resumed {
+                // It answers what was asked the time before.
+                self.stats.dropped.unexpected += 1;
+                return;
+            }
+            return self.fail(ReceiverError::Protocol("it resumes elsewhere than it was asked to"));
+        }
         self.session = Some(Session {
             id: frame.header.session,
             epoch: frame.header.epoch,
@@ -70,21 +86,40 @@ impl Receiver {
             max_body_bytes: syn_ack.max_body_bytes,
             keep_alive: syn_ack.keep_alive,
             idle_timeout: syn_ack.idle_timeout,
+            members: syn_ack.members,
+            live: syn_ack.live,
         });
-        self.next = syn_ack.start;
-        self.aligned = syn_ack.start == Seq::ZERO;
-        self.consumed_frames = syn_ack.start;
-        self.consumed_bytes = syn_ack.start_bytes;
+        if resume.is_none() {
+            self.next = syn_ack.start;
+            self.aligned = syn_ack.start == Seq::ZERO;
+            self.consumed_frames = syn_ack.start;
+            self.consumed_bytes = syn_ack.start_bytes;
+        }
+        self.given_up = None;
         self.told = self.credit();
         self.state = State::Open;
         self.last_heard = now;
         self.ack_now = true;
-        self.events.push_back(ReceiverEvent::Connected);
+        self.events.push_back(match resumed {
+            false => ReceiverEvent::Connected,
+            true => ReceiverEvent::Reconnected,
+        });
     }
 
-    fn handle_reset(&mut self, reset: Reset, ours: bool) {
+    fn handle_reset(&mut self, now: Time, reset: Reset, ours: bool) {
         let joining = matches!(self.state, State::Connecting { .. });
-        if ours || joining {
+        let given_up = matches!(reset.code, ResetCode::TimedOut | ResetCode::UnknownSession);
+        if ours && given_up && self.state == State::Open {
+            // It was out of reach, and says where it can go on, if the publisher still lets it.
+            self.state = State::Connecting { syn_at: now, interval: SYN_INTERVAL };
+            self.make_room_below();
+            let reason = crate::proto::sender::printable(&reset.reason);
+            let idle_timeout = self.session.as_ref().map(|session| session.idle_timeout);
+            self.given_up = Some((reason, now + idle_timeout.unwrap_or_default()));
+        } else if ours && given_up && joining {
+            // The same word again: each of its last reports was answered with it. A refusal has other codes.
+            self.stats.dropped.unexpected += 1;
+        } else if ours || joining {
             let reason = crate::proto::sender::printable(&reset.reason);
             self.fail(ReceiverError::Reset { code: reset.code, reason });
         } else {
@@ -92,27 +127,42 @@ impl Receiver {
         }
     }
 
-    fn handle_probe(&mut self, probe: Probe) {
-        self.probe = self.probe.max(probe.number);
+    fn handle_probe(&mut self, now: Time, probe: Probe) {
+        // The one that came last and not the one with the highest number, or a forged one would be reported
+        // for ever.
+        if self.probe.is_none_or(|(last, _)| probe.number != last) {
+            self.probe = Some((probe.number, now));
+        }
+        if let Some(session) = &mut self.session {
+            session.members = probe.members;
+        }
         if probe.peer.is_none_or(|peer| peer == self.id) {
             self.ack_now = true;
         }
     }
 
     fn handle_fin(&mut self, now: Time, fin: Fin) {
-        self.ack_now = true;
-        if self.end.is_none() {
-            if fin.end < self.next {
-                return self.fail(ReceiverError::Protocol("the end lies before what was sent"));
+        match self.end {
+            // An end does not move: the publisher that told it would not tell another.
+            Some(end) if end != fin.end => {
+                self.stats.dropped.forged += 1;
+                return;
             }
-            self.end = Some(fin.end);
-            self.trailer = fin.trailer;
+            Some(_) => {}
+            None => {
+                // What came early counts as well: it would be left over behind the end.
+                if fin.end < self.next.advance(self.early.len() as u64) {
+                    return self.fail(ReceiverError::Protocol("the end lies before what was sent"));
+                }
+                self.end = Some(fin.end);
+                self.trailer = fin.trailer;
+            }
         }
-        if let State::Ending { fin_ack_at, attempts } = &mut self.state {
+        self.ack_now = true;
+        if let State::Ending { fin_ack_at, .. } = &mut self.state {
             // The FIN-ACK was lost, and the publisher is still there to be told (RFC 9293 3.10.7.4:
             // a FIN in TIME-WAIT restarts its time-out).
             *fin_ack_at = now;
-            *attempts = 0;
         }
     }
 
@@ -125,13 +175,33 @@ impl Receiver {
         }
     }
 
+    /// What a session that was begun before is to go on from.
+    fn resume(&self) -> Option<Resume> {
+        let Some(session) = &self.session else { return self.config.resume.clone() };
+        Some(Resume {
+            session: session.id,
+            epoch: session.epoch,
+            peer: self.id,
+            next: self.next,
+            next_bytes: self.consumed_bytes + self.ready_bytes(),
+            sack: self.early_ranges.to_sack(),
+        })
+    }
+
+    /// Body bytes of what is ready to be read.
+    fn ready_bytes(&self) -> u64 {
+        self.ready.iter().map(|frame| frame.body.len() as u64).sum()
+    }
+
     pub(super) fn syn(&mut self) -> Transmit {
         let syn = Syn {
             peer: self.id,
             name: self.config.name.clone(),
+            tag: self.config.tag.clone(),
             window_frames: self.config.window_frames,
             window_bytes: self.config.window_bytes,
             max_message_bytes: self.config.max_message_bytes,
+            resume: self.resume(),
         };
         // No session is known yet; in a SYN the consumer's own id stands in its place.
         let (session, seq) = (SessionId(self.id.0), Seq::ZERO);

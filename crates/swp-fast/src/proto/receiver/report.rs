@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
-use super::{FIN_ACK_ATTEMPTS, FIN_ACK_INTERVAL, MAX_SYN_INTERVAL};
-use super::{Receiver, ReceiverError, ReceiverEvent, State};
-use crate::proto::{ACK_DELAY, Dest, Transmit};
+use super::{MAX_SYN_INTERVAL, Receiver, ReceiverError, ReceiverEvent, State};
+use crate::proto::{ACK_DELAY, Dest, Transmit, ack_delay};
 use crate::time::Time;
 use crate::wire::{Ack, Control, Credit, FinAck};
 
 /// In order and unhurried, a report is due every so many frames: 32 frames of 16 KiB are an eighth of
 /// the default window, so several reports are always on their way before credit runs out.
 const FRAMES_PER_REPORT: u64 = 32;
+
+/// With several consumers, every so many frames for each of them: then all their reports together are less
+/// than 2 % of the data frames, where windows allow it ...
+const FRAMES_PER_REPORT_AND_MEMBER: u64 = 64;
+
+/// ... and as long as so many arrive within this time for each of them. A trickle is reported sooner.
+const BUSY_DELAY_PER_MEMBER: Duration = Duration::from_micros(1_500);
 
 /// A report is due when this part of the window was read since the last one told of credit.
 const WINDOW_PARTS: u64 = 4;
@@ -26,11 +32,42 @@ impl Receiver {
 
     pub(super) fn note_received(&mut self, now: Time) {
         self.unreported += 1;
-        let often = FRAMES_PER_REPORT.min((self.config.window_frames / WINDOW_PARTS).max(1));
-        if self.unreported >= often {
+        let often = match self.members() {
+            0 | 1 => FRAMES_PER_REPORT,
+            members => FRAMES_PER_REPORT_AND_MEMBER * u64::from(members),
+        };
+        if self.unreported >= often.min((self.config.window_frames / WINDOW_PARTS).max(1)) {
             self.ack_now = true;
         }
-        self.ack_at.get_or_insert(now + ACK_DELAY);
+        self.ack_at.get_or_insert(now + ack_delay(self.members()));
+        self.unreported_since.get_or_insert(now);
+    }
+
+    /// When a report that is due at `at` really is: amid a busy stream it waits for more to report on.
+    fn report_at(&self, at: Time) -> Time {
+        let busy = self.members() > 1 && self.unreported >= FRAMES_PER_REPORT && !self.hurried;
+        match self.unreported_since.filter(|_| busy) {
+            Some(since) => at.max(since + BUSY_DELAY_PER_MEMBER * self.members().min(256)),
+            None => at,
+        }
+    }
+
+    /// How many consumers share the way back.
+    fn members(&self) -> u32 {
+        self.session.as_ref().map_or(1, |session| session.members)
+    }
+
+    /// A gap opened, or part of one was filled: a report is due at once, or, with many consumers, within
+    /// a time in which it tells of the other gaps as well.
+    pub(super) fn hurry_report(&mut self, now: Time) {
+        match ack_delay(self.members()).checked_sub(ACK_DELAY) {
+            None | Some(Duration::ZERO) => self.ack_now = true,
+            Some(delay) => {
+                let by = now + delay;
+                self.ack_at = Some(self.ack_at.map_or(by, |at| self.report_at(at).min(by)));
+                self.hurried = true;
+            }
+        }
     }
 
     pub(super) fn note_consumed(&mut self, now: Time) {
@@ -42,7 +79,7 @@ impl Receiver {
         {
             self.ack_now = true;
         }
-        self.ack_at.get_or_insert(now + ACK_DELAY);
+        self.ack_at.get_or_insert(now + ack_delay(self.members()));
     }
 
     /// The next frame to send, or `None` for now. To be called until it says so, after every input, or
@@ -53,23 +90,27 @@ impl Receiver {
             self.last_sent = now;
             return Some(transmit);
         }
+        // Timers are never further apart than a keep-alive: see `note_time`.
+        let keep_alive = self.session.as_ref().map_or(Duration::MAX, |session| session.keep_alive);
         match &mut self.state {
             State::Connecting { syn_at, interval } => {
                 if *syn_at > now {
                     return None;
                 }
-                *syn_at = now + *interval;
+                *syn_at = now + (*interval).min(keep_alive);
                 *interval = (*interval * 2).min(MAX_SYN_INTERVAL);
                 self.last_sent = now;
                 Some(self.syn())
             }
             State::Open => self.due_report(now),
-            State::Ending { fin_ack_at, attempts } => {
-                if *fin_ack_at > now || *attempts >= FIN_ACK_ATTEMPTS {
+            State::Ending { fin_ack_at, interval } => {
+                if *fin_ack_at > now {
                     return None;
                 }
-                *fin_ack_at = now + FIN_ACK_INTERVAL * (1 << *attempts);
-                *attempts += 1;
+                // As often as anything is said in a session: a longer pause of its own would look to
+                // `note_time` like one of the whole process, and put off the time-out for ever.
+                *fin_ack_at = now + (*interval).min(keep_alive);
+                *interval = (*interval * 2).min(MAX_SYN_INTERVAL);
                 let fin_ack = Control::FinAck(FinAck { peer: self.id });
                 Some(self.seal(&fin_ack))
             }
@@ -78,7 +119,7 @@ impl Receiver {
     }
 
     fn due_report(&mut self, now: Time) -> Option<Transmit> {
-        let due = self.ack_now || self.ack_at.is_some_and(|at| at <= now);
+        let due = self.ack_now || self.ack_at.is_some_and(|at| self.report_at(at) <= now);
         let keep_alive = self.keep_alive_at().is_some_and(|at| at <= now);
         if !due && !keep_alive {
             return None;
@@ -86,18 +127,25 @@ impl Receiver {
         self.ack_now = false;
         self.ack_at = None;
         self.unreported = 0;
+        self.unreported_since = None;
+        self.hurried = false;
         self.told = self.credit();
         self.last_sent = now;
         self.stats.acks += 1;
-        let delay = self.latest.map_or(Duration::ZERO, |(_, at)| now.since(at));
+        let since = |at: Option<Time>| {
+            let delay = at.map_or(Duration::ZERO, |at| now.since(at));
+            u32::try_from(delay.as_micros()).unwrap_or(u32::MAX)
+        };
         let ack = Ack {
             peer: self.id,
             cumulative: self.next,
             sack: self.early_ranges.to_sack(),
             credit: self.told,
             latest: self.latest.map(|(seq, _)| seq),
-            delay_us: u32::try_from(delay.as_micros()).unwrap_or(u32::MAX),
-            probe: self.probe,
+            delay_us: since(self.latest.map(|(_, at)| at)),
+            probe: self.probe.map_or(0, |(number, _)| number),
+            probe_delay_us: since(self.probe.map(|(_, at)| at)),
+            live: self.wants_group(),
             duplicates: self.stats.duplicates,
             dropped: self.stats.dropped.total(),
         };
@@ -107,13 +155,18 @@ impl Receiver {
     /// When [`Self::handle_timeout`] wants to be called; `None` once the session is over.
     pub fn poll_timeout(&self) -> Option<Time> {
         match &self.state {
-            State::Connecting { syn_at, .. } => Some(*syn_at),
+            State::Connecting { syn_at, .. } => {
+                Some(self.given_up.as_ref().map_or(*syn_at, |(_, until)| (*until).min(*syn_at)))
+            }
             State::Open if self.ack_now => Some(self.last_now),
             State::Open => {
-                let due = [self.ack_at, self.keep_alive_at(), self.gives_up_at()];
+                let ack_at = self.ack_at.map(|at| self.report_at(at));
+                let due = [ack_at, self.keep_alive_at(), self.gives_up_at()];
                 due.into_iter().flatten().min()
             }
-            State::Ending { fin_ack_at, .. } => Some(*fin_ack_at),
+            State::Ending { fin_ack_at, .. } => {
+                Some(self.gives_up_at().map_or(*fin_ack_at, |at| at.min(*fin_ack_at)))
+            }
             State::Ended | State::Failed(_) => None,
         }
     }
@@ -122,12 +175,16 @@ impl Receiver {
     pub fn handle_timeout(&mut self, now: Time) {
         self.note_time(now);
         match self.state {
+            State::Connecting { .. } => {
+                if let Some((reason, _)) = self.given_up.take_if(|(_, until)| *until <= now) {
+                    self.fail(ReceiverError::GivenUp { reason });
+                }
+            }
             State::Open if self.gives_up_at().is_some_and(|at| at <= now) => {
                 self.fail(ReceiverError::TimedOut(now.since(self.last_heard)));
             }
-            State::Ending { fin_ack_at, attempts }
-                if fin_ack_at <= now && attempts >= FIN_ACK_ATTEMPTS =>
-            {
+            // The publisher was not heard for as long as it takes it to give a consumer up.
+            State::Ending { .. } if self.gives_up_at().is_some_and(|at| at <= now) => {
                 self.state = State::Ended;
                 self.events.push_back(ReceiverEvent::Ended);
             }
@@ -154,7 +211,10 @@ impl Receiver {
         let gap = now.since(self.last_now);
         self.last_now = self.last_now.max(now);
         if self.session.as_ref().is_some_and(|session| gap > session.keep_alive * 2) {
-            self.last_heard = self.last_heard + gap;
+            self.last_heard = (self.last_heard + gap).min(now);
+            if let Some((_, until)) = &mut self.given_up {
+                *until = *until + gap;
+            }
         }
     }
 

@@ -7,8 +7,8 @@ use crate::config::SubscribeConfig;
 use crate::proto::{ACK_DELAY, Dest};
 use crate::time::Time;
 use crate::wire::{
-    Ack, Control, Fin, Header, Integrity, Kind, OpenFrame, PeerId, Probe, Sealer, Seq, SessionId,
-    SynAck, encode_fragment,
+    Ack, Control, Fin, Header, Integrity, Kind, OpenFrame, PeerId, Probe, Reset, ResetCode, Sealer,
+    Seq, SessionId, SynAck, encode_fragment,
 };
 
 const SESSION: SessionId = SessionId(7);
@@ -36,7 +36,13 @@ fn syn_ack(start: u64, start_bytes: u64) -> Bytes {
         max_message_bytes: 1_000,
         keep_alive: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(10),
+        members: 1,
+        live: true,
     }))
+}
+
+fn probe(number: u64) -> Bytes {
+    control(&Control::Probe(Probe { peer: None, number, next: Seq::ZERO, members: 1 }))
 }
 
 fn header(number: u64, kind: Kind, body: &[u8]) -> Header {
@@ -109,6 +115,23 @@ fn a_gap_is_reported_at_once_and_so_is_what_fills_it() {
 }
 
 #[test]
+fn a_report_says_how_long_ago_the_probe_came() {
+    let mut receiver = joined(100, 100_000);
+    receiver.handle_frame(at(10), &probe(7));
+    let ack = report(&mut receiver, at(10)).expect("asked");
+    assert_eq!((ack.probe, ack.probe_delay_us), (7, 0));
+    // That report may be lost; the next one is an answer too, and not taken for a slow path's.
+    receiver.handle_frame(at(500), &probe(7));
+    let ack = report(&mut receiver, at(510)).expect("asked");
+    assert_eq!((ack.probe, ack.probe_delay_us), (7, 500));
+    // One that nobody sent is answered, and forgotten with the next.
+    receiver.handle_frame(at(600), &probe(1 << 60));
+    assert_eq!(report(&mut receiver, at(600)).expect("asked").probe, 1 << 60);
+    receiver.handle_frame(at(700), &probe(8));
+    assert_eq!(report(&mut receiver, at(700)).expect("asked").probe, 8);
+}
+
+#[test]
 fn frames_beyond_the_credit_are_dropped_and_counted() {
     let mut receiver = joined(2, 1_000);
     receiver.handle_frame(at(1), &data(2, b"too far"));
@@ -134,11 +157,11 @@ fn repeats_are_counted_and_reported_at_once() {
 #[test]
 fn a_probe_is_answered_by_whom_it_names() {
     let mut receiver = joined(100, 100_000);
-    let other = Probe { peer: Some(PeerId(1)), number: 1, next: seq(0) };
+    let other = Probe { peer: Some(PeerId(1)), number: 1, next: seq(0), members: 1 };
     receiver.handle_frame(at(1), &control(&Control::Probe(other)));
     assert!(report(&mut receiver, at(1)).is_none());
     for peer in [Some(ID), None] {
-        let probe = Probe { peer, number: 2, next: seq(0) };
+        let probe = Probe { peer, number: 2, next: seq(0), members: 1 };
         receiver.handle_frame(at(1), &control(&Control::Probe(probe)));
         assert_eq!(report(&mut receiver, at(1)).map(|ack| ack.probe), Some(2));
     }
@@ -204,4 +227,63 @@ fn syn_is_repeated_with_back_off() {
         sent.push(now.as_nanos() / 1_000_000);
     }
     assert_eq!(sent, [0, 100, 300, 700, 1_500, 2_500]);
+}
+
+/// Its timers are never further apart than two keep-alives, which would look like a stopped process.
+#[test]
+fn a_consumer_that_is_through_gives_up_after_the_idle_time_out_however_short_keep_alives_are() {
+    for keep_alive_ms in [5, 20, 100, 400, 1_000, 5_000] {
+        let keep_alive = Duration::from_millis(keep_alive_ms);
+        let idle_timeout = keep_alive * 10;
+        let mut receiver = Receiver::new(SubscribeConfig::default(), ID, 8_192, at(0)).unwrap();
+        let syn_ack = SynAck {
+            peer: ID,
+            start: Seq::ZERO,
+            start_bytes: 0,
+            integrity: Integrity::Crc32c,
+            max_body_bytes: 1_000,
+            max_message_bytes: 1_000,
+            keep_alive,
+            idle_timeout,
+            members: 1,
+            live: true,
+        };
+        receiver.handle_frame(at(0), &control(&Control::SynAck(syn_ack)));
+        let fin = Control::Fin(Fin { end: Seq::ZERO, trailer: Bytes::new() });
+        receiver.handle_frame(at(0), &control(&fin));
+        receiver.close(at(0));
+        let mut now = at(0);
+        while !receiver.is_over() {
+            while receiver.poll_transmit(now).is_some() {}
+            now = receiver.poll_timeout().expect("a time-out");
+            assert!(now <= at(0) + idle_timeout, "{keep_alive_ms} ms: still there at {now:?}");
+            receiver.handle_timeout(now);
+        }
+        assert_eq!(now, at(0) + idle_timeout);
+        assert!(receiver.failure().is_none());
+    }
+}
+
+/// A consumer that was given up goes on where it is. What it took meanwhile without having had credit for it
+/// must not fill the room that what it lacks needs.
+#[test]
+fn whoever_comes_back_lets_go_of_what_leaves_no_room_for_what_it_lacks() {
+    let mut receiver = joined(100, 4_000);
+    receiver.handle_frame(at(10), &data(0, &[0; 100]));
+    receiver.handle_frame(at(10), &data(2, &[0; 100]));
+    receiver.handle_frame(at(10), &data(9, &[0; 900]));
+    let before = receiver.stats();
+    assert_eq!((before.frames, before.queued_frames), (3, 3));
+    let reason = "nothing heard".to_owned();
+    let reset = Reset { peer: ID, code: ResetCode::TimedOut, reason };
+    receiver.handle_frame(at(20), &control(&Control::Reset(reset)));
+    let syn = receiver.poll_transmit(at(20)).expect("it asks to be let in again");
+    let Some(Ok(Control::Syn(syn))) = Sealer::default().open(&syn.frame).unwrap().control() else {
+        panic!("it asks with a SYN");
+    };
+    let resume = syn.resume.expect("it says what it holds");
+    assert_eq!((resume.next, resume.next_bytes), (seq(1), 102));
+    assert_eq!(resume.sack.iter().collect::<Vec<_>>(), [(seq(2), seq(3))]);
+    let stats = receiver.stats();
+    assert_eq!((stats.frames, stats.queued_frames, stats.dropped.beyond_window), (2, 2, 1));
 }

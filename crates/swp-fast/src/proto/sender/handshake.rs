@@ -9,7 +9,7 @@ use crate::proto::peer::{Joining, Peer, PeerState};
 use crate::proto::sender::LostReason;
 use crate::time::Time;
 use crate::wire::{
-    Announce, Control, Kind, PeerId, Preamble, Reset, ResetCode, Seq, Syn, SynAck, VERSION,
+    Announce, Control, Kind, PeerId, Preamble, Reset, ResetCode, Resume, Seq, Syn, SynAck, VERSION,
     WireError,
 };
 
@@ -71,38 +71,71 @@ impl Sender {
             // It asks again, and by then the stream is ours or it is not.
             State::Claiming { .. } => return,
             State::Closed | State::Failed(_) => {
+                // Whoever was a member once need not wait any longer to be let in again.
+                if syn.resume.is_some_and(|resume| resume.session == self.ids.session) {
+                    self.push_reset(syn.peer, ResetCode::Unavailable, "the session is over");
+                }
                 return self.drop_as(|dropped| &mut dropped.unexpected);
             }
         }
         if let Some(peer) = self.peers.get_mut(&syn.peer) {
-            // The SYN-ACK was lost, or is on its way.
-            peer.heard(now);
-            let (start, start_bytes) = (peer.start, peer.start_bytes);
-            return self.send_syn_ack(syn.peer, start, start_bytes);
+            // The SYN-ACK was lost, or is on its way; or the consumer has lost its memory since.
+            let restarted = peer.state == PeerState::Live && syn.resume.is_some();
+            if !restarted {
+                peer.heard(now);
+                return self.send_syn_ack(syn.peer);
+            }
         }
-        if let Some((code, reason)) = self.objection_to(&syn) {
-            let name = if syn.name.is_empty() { syn.peer.to_string() } else { syn.name };
-            return self.refuse(syn.peer, name, code, &reason);
+        let behind = self.objection_to(&syn).map_or_else(|| self.behind(&syn), Err);
+        let behind = match behind {
+            Ok(behind) => behind,
+            Err((code, reason)) => {
+                // What it was before is gone for good only where this session says that it cannot go on.
+                let ours = |resume: &&Resume| {
+                    (resume.session, resume.epoch) == (self.ids.session, self.ids.epoch)
+                };
+                let before = syn.resume.as_ref().filter(ours).map(|resume| resume.peer);
+                if let Some(before) = before.filter(|_| code == ResetCode::Unavailable) {
+                    self.remove(before, LostReason::Left(format!("it cannot resume: {reason}")));
+                }
+                let name = if syn.name.is_empty() { syn.peer.to_string() } else { syn.name };
+                return self.refuse(syn.peer, name, code, &reason);
+            }
+        };
+        if let Some(before) = syn.resume.as_ref().map(|resume| resume.peer) {
+            // What it was before its restart holds nobody up any more.
+            self.peers.remove(&before);
         }
+        let (start, start_bytes) = match &behind {
+            Some(behind) => (behind.start, behind.start_bytes),
+            None => (self.unsent, self.sent_bytes),
+        };
         let joining = Joining {
             id: syn.peer,
             name: syn.name,
-            start: self.unsent,
-            start_bytes: self.sent_bytes,
+            required: self.config.tag.as_ref().is_none_or(|tag| *tag == syn.tag),
+            tag: syn.tag,
+            start,
+            start_bytes,
             window_frames: syn.window_frames,
             window_bytes: syn.window_bytes,
+            behind: behind.map(|behind| behind.held),
+            at_present: start == self.unsent,
+            was_member: syn.resume.is_some(),
         };
-        let (start, start_bytes) = (joining.start, joining.start_bytes);
         self.peers.insert(syn.peer, Peer::new(joining, now));
-        self.send_syn_ack(syn.peer, start, start_bytes);
+        self.catching_up = self.peers.values().filter(|peer| !peer.is_caught_up()).count();
+        self.members_told = self.members_told.max(self.members());
+        self.send_syn_ack(syn.peer);
     }
 
     fn objection_to(&self, syn: &Syn) -> Option<(ResetCode, String)> {
-        if self.peers.len() >= self.config.max_consumers {
+        let was = syn.resume.as_ref().map_or(syn.peer, |resume| resume.peer);
+        if self.peers.len() >= self.config.max_consumers && !self.peers.contains_key(&was) {
             let reason = format!("the stream has its {} consumers", self.config.max_consumers);
             return Some((ResetCode::Refused, reason));
         }
-        let late = self.started && self.unsent > Seq::ZERO;
+        let late = self.started && self.unsent > Seq::ZERO && syn.resume.is_none();
         if late && self.config.late_join == LateJoin::Refuse {
             return Some((ResetCode::Refused, "the stream has begun without you".to_owned()));
         }
@@ -132,18 +165,21 @@ impl Sender {
         self.push_control(Dest::Peer(peer), &Control::Reset(reset));
     }
 
-    pub(super) fn send_syn_ack(&mut self, peer: PeerId, start: Seq, start_bytes: u64) {
+    pub(super) fn send_syn_ack(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else { return };
         let syn_ack = SynAck {
-            peer,
-            start,
-            start_bytes,
+            peer: id,
+            start: peer.start,
+            start_bytes: peer.start_bytes,
             integrity: self.config.integrity,
             max_body_bytes: self.config.max_body_bytes() as u32,
             max_message_bytes: self.config.max_message_bytes,
             keep_alive: self.config.keep_alive,
             idle_timeout: self.config.idle_timeout,
+            members: self.members(),
+            live: peer.catch_up.as_ref().is_none_or(|behind| behind.told_live),
         };
-        self.push_control(Dest::Peer(peer), &Control::SynAck(syn_ack));
+        self.push_control(Dest::Peer(id), &Control::SynAck(syn_ack));
     }
 
     /// Its first report has come: it takes part.
@@ -155,6 +191,8 @@ impl Sender {
         if consumers >= self.config.min_consumers {
             self.started = true;
         }
+        // Those who joined before do not know how many they have become.
+        self.ask_all |= self.started && self.members() > 1;
     }
 
     /// A consumer that was given up speaks: the word that it got then was lost, and as it still hears the
@@ -175,19 +213,31 @@ impl Sender {
     /// Takes a consumer out; the session fails where too few are left.
     pub(super) fn remove(&mut self, id: PeerId, reason: LostReason) {
         let Some(peer) = self.peers.remove(&id) else { return };
+        // What was to be said to it as a member is not true any more.
+        self.control.retain(|transmit| transmit.to != Dest::Peer(id));
         if peer.state == PeerState::Finished || self.is_over() {
             return;
         }
-        if !matches!(reason, LostReason::Left(_)) {
-            self.push_reset(id, ResetCode::TimedOut, &reason.to_string());
+        let code = match reason {
+            LostReason::Left(_) => None,
+            LostReason::Stalled(_) | LostReason::LeftBehind => Some(ResetCode::TooSlow),
+            LostReason::Unavailable(_) => Some(ResetCode::Unavailable),
+            LostReason::TimedOut(_) | LostReason::TooManyUnacked(_) => Some(ResetCode::TimedOut),
+        };
+        if let Some(code) = code {
+            self.push_reset(id, code, &reason.to_string());
         }
         let name = display(&peer);
         self.events.push_back(SenderEvent::Lost { name: name.clone(), reason: reason.clone() });
-        let left = self.peers.values().filter(|peer| peer.state != PeerState::Joining).count();
-        if self.started && peer.state == PeerState::Live && left < self.config.min_consumers {
+        let counted =
+            |peer: &Peer| peer.required && (peer.state != PeerState::Joining || peer.was_member);
+        let left = self.peers.values().filter(|peer| counted(peer)).count();
+        if self.started && counted(&peer) && left < self.config.quorum() {
             let error = SenderError::ConsumerLost { name, reason };
-            self.fail(error, ResetCode::Cancelled, "too few consumers are left");
+            // What it kept is kept: nobody is to believe that it arrived.
+            return self.fail(error, ResetCode::Cancelled, "too few consumers are left");
         }
+        self.catching_up = self.peers.values().filter(|peer| !peer.is_caught_up()).count();
         self.release();
         self.close_if_through();
     }

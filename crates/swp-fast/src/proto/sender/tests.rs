@@ -7,7 +7,7 @@ use crate::config::PublishConfig;
 use crate::proto::{Dest, Transmit};
 use crate::time::Time;
 use crate::wire::{
-    Ack, Control, Credit, Digest, Frame, Integrity, Kind, MAX_HEADER, OpenFrame, PeerId,
+    Ack, Control, Credit, Digest, Frame, Integrity, Kind, MAX_HEADER, OpenFrame, PeerId, Resume,
     SackRanges, Sealer, Seq, SessionId, Syn,
 };
 
@@ -31,9 +31,11 @@ fn syn(window_bytes: u64) -> Bytes {
     let syn = Syn {
         peer: CONSUMER,
         name: "c".to_owned(),
+        tag: String::new(),
         window_frames: 100,
         window_bytes,
         max_message_bytes: u64::MAX,
+        resume: None,
     };
     Sealer::default().seal_control(SessionId(CONSUMER.0), 0, Seq::ZERO, &Control::Syn(syn))
 }
@@ -47,6 +49,8 @@ fn ack(number: u64, cumulative: u64) -> Bytes {
         latest: cumulative.checked_sub(1).map(seq),
         delay_us: 0,
         probe: 0,
+        probe_delay_us: 0,
+        live: true,
         duplicates: 0,
         dropped: 0,
     };
@@ -197,4 +201,38 @@ fn after_the_end_nothing_is_written() {
     assert!(!sender.can_write());
     assert_eq!(write(&mut sender, b"late"), Err(WriteError::Closed));
     assert_eq!(kinds(&poll(&mut sender, at(2))), [Kind::Fin]);
+}
+
+/// Resuming, a consumer is not yet known to be there; lost at that, it is missed like any other.
+#[test]
+fn a_member_that_is_lost_while_it_joins_again_ends_the_session() {
+    let mut sender = started(PublishConfig::default());
+    let resume = Resume {
+        session: IDS.session,
+        epoch: IDS.epoch,
+        peer: CONSUMER,
+        next: Seq::ZERO,
+        next_bytes: 0,
+        sack: SackRanges::default(),
+    };
+    let again = PeerId(10);
+    let syn = Syn {
+        peer: again,
+        name: "c".to_owned(),
+        tag: String::new(),
+        window_frames: 100,
+        window_bytes: 1 << 20,
+        max_message_bytes: u64::MAX,
+        resume: Some(resume),
+    };
+    let syn = Sealer::default().seal_control(SessionId(10), 0, Seq::ZERO, &Control::Syn(syn));
+    sender.handle_frame(at(2), &syn);
+    assert_eq!(sender.stats().consumers.len(), 1, "the old life is replaced");
+    let mut now = at(2);
+    while !sender.is_over() && now < at(60_000) {
+        poll(&mut sender, now);
+        now = sender.poll_timeout().expect("it goes on");
+        sender.handle_timeout(now);
+    }
+    assert!(matches!(sender.outcome(), Some(Err(super::SenderError::ConsumerLost { .. }))));
 }

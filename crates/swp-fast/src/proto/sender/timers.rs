@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{LostReason, Sender, State};
+use crate::proto::Dest;
 use crate::proto::peer::{Peer, PeerState};
-use crate::proto::{ACK_DELAY, Dest};
 use crate::time::Time;
 use crate::wire::PeerId;
 
@@ -29,10 +29,12 @@ impl Sender {
         }
         let mut next = self.last_group_send + self.config.keep_alive;
         for peer in self.peers.values().filter(|peer| peer.counts()) {
-            let due = [self.probe_at(peer), peer.loss_check_at(), Some(self.gives_up_at(peer))];
+            let due = [self.probe_at(peer), peer.losses.check_at(), Some(self.gives_up_at(peer))];
             next = due.into_iter().flatten().fold(next, Time::min);
         }
-        Some(next)
+        let evicts_at = self.evicts_at().map(|(at, _)| at);
+        let due = [self.repairs_wait_until, self.behind_at(), evicts_at];
+        Some(due.into_iter().flatten().fold(next, Time::min))
     }
 
     /// Time has passed.
@@ -43,25 +45,31 @@ impl Sender {
             State::Claiming { until, announce_at } => return self.claim(now, until, announce_at),
             State::Open | State::Finishing(_) => {}
         }
-        let mut lost = Vec::new();
+        let mut lost = self.too_slow(now);
         let mut probes = Vec::new();
+        let ack_delay = self.ack_delay();
+        if self.repairs_wait_until.is_some_and(|until| until <= now) {
+            self.repairs_wait_until = None;
+        }
         for id in self.peers.keys().copied().collect::<Vec<_>>() {
             let Some(peer) = self.peers.get(&id).filter(|peer| peer.counts()) else { continue };
             let probe_due = self.probe_at(peer).is_some_and(|at| at <= now);
             let verdict = self.verdict(peer, now);
             let joining = peer.state == PeerState::Joining;
-            let (start, start_bytes) = (peer.start, peer.start_bytes);
+            let deaf =
+                peer.catch_up.as_ref().is_some_and(|behind| behind.told_live) && !peer.is_live();
             let Some(peer) = self.peers.get_mut(&id) else { continue };
-            if peer.loss_check_at().is_some_and(|at| at <= now) {
-                peer.detect_losses(now);
+            if peer.losses.check_at().is_some_and(|at| at <= now) {
+                peer.detect_losses(now, ack_delay);
             }
             if let Some(reason) = verdict {
                 lost.push((id, reason));
             } else if probe_due {
                 peer.backoff += 1;
                 peer.waiting_since = now;
-                if joining {
-                    self.send_syn_ack(id, start, start_bytes);
+                // What told it to join, or to listen to the group, may have been lost.
+                if joining || deaf {
+                    self.send_syn_ack(id);
                 } else {
                     probes.push(id);
                 }
@@ -91,14 +99,16 @@ impl Sender {
             self.last_group_send = now;
             self.announce(Dest::Group, false);
         }
-        if keep_alive || probes.len() > 1 {
-            self.probe_due = Some(None);
-        } else if let [peer] = probes {
-            self.probe_due = Some(Some(*peer));
-        }
-        let finishing = matches!(self.state, State::Finishing(_));
-        if finishing && (keep_alive || !probes.is_empty()) {
-            self.fin_due = true;
+        if keep_alive || probes.len() * 2 > self.peers.len() {
+            self.ask_all = true;
+            self.fin_due |= self.is_finishing();
+        } else {
+            let asked = &mut self.ask;
+            for peer in probes {
+                if !asked.contains(peer) {
+                    asked.push_back(*peer);
+                }
+            }
         }
     }
 
@@ -111,7 +121,7 @@ impl Sender {
             peer.waiting_since = now;
         }
         if self.started && !self.is_over() {
-            self.probe_due = Some(None);
+            self.ask_all = true;
             self.fin_due = matches!(self.state, State::Finishing(_));
         }
     }
@@ -120,6 +130,7 @@ impl Sender {
     pub fn note_outage(&mut self, now: Time) {
         for peer in self.peers.values_mut() {
             peer.heard(now);
+            peer.progress_at = now;
         }
     }
 
@@ -130,7 +141,9 @@ impl Sender {
         self.last_now = self.last_now.max(now);
         if gap > self.config.keep_alive * 2 {
             for peer in self.peers.values_mut() {
-                peer.last_heard = peer.last_heard + gap;
+                // Not beyond now, where a reconnect has been told of since the clock was last looked at.
+                peer.last_heard = (peer.last_heard + gap).min(now);
+                peer.progress_at = (peer.progress_at + gap).min(now);
                 peer.unheard = 0;
             }
         }
@@ -141,15 +154,25 @@ impl Sender {
     /// back off (RFC 6298 section 5.5), as do questions about a closed window (RFC 9293, 3.8.6.1).
     fn probe_at(&self, peer: &Peer) -> Option<Time> {
         let joining = peer.state == PeerState::Joining;
-        let finishing = matches!(self.state, State::Finishing(_));
+        let finishing = self.is_finishing();
         let unacked = peer.has_unacked(self.unsent);
+        let blocked = self.backlog && self.is_held_back_by(peer);
+        let waiting = finishing || blocked || !peer.is_caught_up();
         let patience = match (peer.backoff, peer.rtt.smoothed()) {
-            _ if !(unacked || joining || finishing || self.blocked) => return None,
-            (0, Some(smoothed)) if unacked => smoothed / 2 + ACK_DELAY * 2,
+            _ if !(unacked || joining || waiting) => return None,
+            (0, Some(smoothed)) if unacked => smoothed / 2 + self.ack_delay() * 2,
             (backoff, _) if unacked || joining => peer.rtt.rto(backoff),
             (backoff, _) => peer.rtt.rto(backoff + PERSIST_BACKOFF),
         };
         Some(peer.waiting_since + patience.min(self.config.keep_alive))
+    }
+
+    /// Whether this consumer's credit is what keeps the next frame from being sent. Who has room left is
+    /// not asked: probes go to the group, and fill the queue of the one that is stopped.
+    fn is_held_back_by(&self, peer: &Peer) -> bool {
+        let next_end =
+            self.queue.get(self.unsent).map_or(self.sent_bytes + 1, |slot| slot.end_bytes);
+        peer.credit.frames <= self.unsent || peer.credit.bytes < next_end
     }
 
     fn gives_up_at(&self, peer: &Peer) -> Time {

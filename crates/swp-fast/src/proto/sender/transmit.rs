@@ -1,10 +1,11 @@
-//! What goes out next: control, repairs, data as far as credit allows, FIN, probes, in this order.
+//! What goes out next: control, repairs, data as far as credit allows, what those lack who catch up, FIN,
+//! probes, in this order.
 
-use super::{KEPT_PROBES, Sender, SentProbe, State};
-use crate::proto::peer::PeerState;
+use super::{Sender, State};
+use crate::proto::peer::{Peer, SentProbe};
 use crate::proto::{Dest, Transmit};
 use crate::time::Time;
-use crate::wire::{Control, Credit, PeerId, Probe};
+use crate::wire::{Control, PeerId, Probe};
 
 impl Sender {
     /// The next frame to send, or `None` for now. To be called until it says so, after every input.
@@ -16,9 +17,11 @@ impl Sender {
         if self.is_over() {
             return None;
         }
-        if let Some(transmit) = self.next_repair(now).or_else(|| self.next_data(now)) {
+        let data = self.next_repair(now).or_else(|| self.next_data(now));
+        if let Some(transmit) = data.or_else(|| self.next_behind(now)) {
             return Some(transmit);
         }
+        self.note_holding(now);
         // FIN and probe come last: what they ask about has been sent before them.
         let drained = self.unsent == self.queue.next_seq();
         if self.fin_due && drained && self.started {
@@ -30,23 +33,16 @@ impl Sender {
                 return Some(Transmit { to: Dest::Group, frame: self.seal_control(&control) });
             }
         }
-        let peer = self.probe_due.take()?;
-        Some(self.probe(now, peer))
-    }
-
-    /// How far every consumer lets the stream go; `None` while there is nobody to send to.
-    fn limit(&self) -> Option<Credit> {
-        let counting = self.peers.values().filter(|peer| peer.counts());
-        counting.map(|peer| peer.credit).reduce(Credit::min)
-    }
-
-    /// Whether credit, and the bound on what is retained, allow `body_bytes` more.
-    pub(super) fn window_open(&self, body_bytes: u64) -> bool {
-        let retained = self.unsent.since(self.queue.first_seq());
-        let end_bytes = self.sent_bytes + body_bytes;
-        self.limit().is_some_and(|limit| self.unsent < limit.frames && end_bytes <= limit.bytes)
-            && retained < self.config.retained_frames
-            && end_bytes - self.queue.first_bytes() <= self.config.retained_bytes
+        if std::mem::take(&mut self.ask_all) {
+            return Some(self.ask_all(now));
+        }
+        while let Some(id) = self.ask.pop_front() {
+            let asked = self.ask_one(now, id, drained);
+            if asked.is_some() {
+                return asked;
+            }
+        }
+        None
     }
 
     fn next_data(&mut self, now: Time) -> Option<Transmit> {
@@ -65,40 +61,64 @@ impl Sender {
         self.stats.frames += 1;
         self.last_group_send = now;
         self.last_data_send = now;
+        self.note_group_frame();
         self.restart_waiting(now);
         Some(Transmit { to: Dest::Group, frame })
     }
 
-    fn next_repair(&mut self, now: Time) -> Option<Transmit> {
-        let peer = self.peers.values_mut().find(|peer| peer.has_repairs())?;
-        let seq = peer.next_repair(now)?;
-        let id = peer.id;
-        // A frame that some consumer lacks is never released, so the slot is there.
-        let frame = self.queue.get(seq)?.frame.clone();
-        self.stats.retransmits += 1;
-        Some(Transmit { to: Dest::Peer(id), frame })
+    /// Asks everybody what arrived. It goes the way of the data, and so arrives behind all that was sent
+    /// before; who does not listen to the group is asked where it does listen.
+    fn ask_all(&mut self, now: Time) -> Transmit {
+        self.members_told = self.members();
+        self.last_group_send = now;
+        let probe = self.next_probe(None);
+        let sent = SentProbe { number: probe.number, sent_at: now, next: probe.next };
+        let mut deaf = Vec::new();
+        for peer in self.peers.values_mut() {
+            peer.note_probe(sent);
+            if !peer.is_live() {
+                deaf.push(peer.id);
+            }
+        }
+        for id in deaf {
+            // That it is to listen by now may have been lost.
+            self.send_syn_ack(id);
+            let alone = Probe { peer: Some(id), ..probe };
+            self.push_control(Dest::Peer(id), &Control::Probe(alone));
+        }
+        Transmit { to: Dest::Group, frame: self.seal_control(&Control::Probe(probe)) }
     }
 
-    /// Asks what arrived. It goes the way of the data, and so arrives behind all data sent before.
-    fn probe(&mut self, now: Time, peer: Option<PeerId>) -> Transmit {
+    /// Asks one consumer, in its inbox: the queues of the others are not filled with it. Where the end was
+    /// announced, it is told that again first.
+    fn ask_one(&mut self, now: Time, id: PeerId, drained: bool) -> Option<Transmit> {
+        if !self.peers.contains_key(&id) {
+            return None;
+        }
+        let probe = self.next_probe(Some(id));
+        let peer = self.peers.get_mut(&id)?;
+        peer.note_probe(SentProbe { number: probe.number, sent_at: now, next: probe.next });
+        if let State::Finishing(fin) = &self.state
+            && drained
+            && self.started
+        {
+            let fin = Control::Fin(fin.clone());
+            self.push_control(Dest::Peer(id), &Control::Probe(probe));
+            return Some(Transmit { to: Dest::Peer(id), frame: self.seal_control(&fin) });
+        }
+        Some(Transmit { to: Dest::Peer(id), frame: self.seal_control(&Control::Probe(probe)) })
+    }
+
+    fn next_probe(&mut self, peer: Option<PeerId>) -> Probe {
         self.last_probe += 1;
-        let sent = SentProbe { number: self.last_probe, sent_at: now, next: self.unsent };
-        if self.probes.len() == KEPT_PROBES {
-            self.probes.pop_front();
-        }
-        self.probes.push_back(sent);
         self.stats.probes += 1;
-        self.last_group_send = now;
-        for asked in self.peers.values_mut().filter(|asked| peer.is_none_or(|id| id == asked.id)) {
-            asked.note_sent(now);
-        }
-        let probe = Probe { peer, number: sent.number, next: sent.next };
-        Transmit { to: Dest::Group, frame: self.seal_control(&Control::Probe(probe)) }
+        Probe { peer, number: self.last_probe, next: self.unsent, members: self.members() }
     }
 
     /// Something was sent to everybody: time-outs count from here for whoever was not already waited for.
     fn restart_waiting(&mut self, now: Time) {
-        for peer in self.peers.values_mut().filter(|peer| peer.state != PeerState::Finished) {
+        let listening = |peer: &&mut Peer| peer.counts() && peer.is_caught_up();
+        for peer in self.peers.values_mut().filter(listening) {
             peer.note_sent(now);
             if peer.backoff == 0 {
                 peer.waiting_since = now;

@@ -59,7 +59,7 @@ impl Sender {
     /// Tells whether the application has more to send than [`Self::can_write`] allows; while it has, a
     /// lost report of credit is asked for again.
     pub fn note_backlog(&mut self, waiting: bool) {
-        self.blocked = waiting;
+        self.backlog = waiting;
     }
 
     /// Writes one frame. `buf` holds a body behind [`MAX_HEADER`] bytes of room (as

@@ -21,6 +21,8 @@ fn ack(cumulative: u64, ranges: &[(u64, u64)]) -> Ack {
         latest: None,
         delay_us: 0,
         probe: 0,
+        probe_delay_us: 0,
+        live: true,
         duplicates: 0,
         dropped: 0,
     }
@@ -29,8 +31,8 @@ fn ack(cumulative: u64, ranges: &[(u64, u64)]) -> Ack {
 /// The body of an ACK whose numbers are all `cumulative` but for its ranges.
 fn body(cumulative: u64, numbers: &[u64]) -> Vec<u8> {
     let mut body = Vec::new();
-    rmp::encode::write_array_len(&mut body, 10).expect("in memory");
-    for value in [1, cumulative, 0, 0, 0, 0, 0, 0, 0] {
+    rmp::encode::write_array_len(&mut body, 12).expect("in memory");
+    for value in [1, cumulative, 0, 0, 0, 0, 0, 0, 1, 0, 0] {
         rmp::encode::write_uint(&mut body, value).expect("in memory");
     }
     rmp::encode::write_array_len(&mut body, numbers.len() as u32).expect("in memory");
@@ -133,12 +135,14 @@ fn the_largest_ack_is_as_large_as_documented() {
         latest: Some(seq(MAX_SEQ - 1)),
         delay_us: u32::MAX,
         probe: MAX_COUNT,
+        probe_delay_us: u32::MAX,
+        live: true,
         duplicates: MAX_COUNT,
         dropped: MAX_COUNT,
         ..ack(wide, &ranges)
     };
     let body = largest.encode();
-    assert_eq!(body.len(), 657);
+    assert_eq!(body.len(), 663);
     assert_eq!(Ack::decode(&body), Ok(largest));
 }
 

@@ -6,7 +6,15 @@ const PEER: PeerId = PeerId(9);
 
 fn syn(name: &str) -> Syn {
     let name = name.to_owned();
-    Syn { peer: PEER, name, window_frames: 1, window_bytes: 2, max_message_bytes: 3 }
+    Syn {
+        peer: PEER,
+        name,
+        tag: String::new(),
+        window_frames: 1,
+        window_bytes: 2,
+        max_message_bytes: 3,
+        resume: None,
+    }
 }
 
 fn syn_ack(keep_alive: Duration, idle_timeout: Duration) -> SynAck {
@@ -19,6 +27,8 @@ fn syn_ack(keep_alive: Duration, idle_timeout: Duration) -> SynAck {
         max_message_bytes: 1,
         keep_alive,
         idle_timeout,
+        members: 1,
+        live: true,
     }
 }
 
@@ -81,12 +91,12 @@ fn a_publisher_is_claiming_or_not() {
 fn codes_have_the_numbers_they_are_read_by() {
     for code in 0..=u8::MAX {
         let read = ResetCode::from_code(code);
-        assert_eq!(read.is_some(), (1..=7).contains(&code));
+        assert_eq!(read.is_some(), (1..=9).contains(&code));
         assert!(read.is_none_or(|read| read as u8 == code));
     }
-    let said = Reset::decode(&[0x93, 9, 8, 0xa0]);
+    let said = Reset::decode(&[0x93, 9, 10, 0xa0]);
     assert_eq!(said, Err(WireError::OutOfRange("reset code")));
-    let said = SynAck::decode(&[0x98, 9, 0, 0, 3, 1, 1, 1, 1]);
+    let said = SynAck::decode(&[0x9a, 9, 0, 0, 3, 1, 1, 1, 1, 1, 1]);
     assert_eq!(said, Err(WireError::OutOfRange("integrity")));
 }
 
@@ -94,11 +104,11 @@ fn codes_have_the_numbers_they_are_read_by() {
 #[test]
 fn numbers_beyond_the_protocol_are_refused() {
     const HUGE: &[u8] = &[0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-    let start = SynAck::decode(&[&[0x98, 9, 0], HUGE, &[0, 1, 1, 1, 1]].concat());
+    let start = SynAck::decode(&[&[0x9a, 9, 0], HUGE, &[0, 1, 1, 1, 1, 1, 1]].concat());
     assert_eq!(start, Err(WireError::OutOfRange("start")));
-    let window = Syn::decode(&[&[0x95, 9, 0xa0, 1], HUGE, &[1]].concat());
+    let window = Syn::decode(&[&[0x97, 9, 0xa0, 0xa0, 1], HUGE, &[1, 0x90]].concat());
     assert_eq!(window, Err(WireError::OutOfRange("window")));
-    let number = Probe::decode(&[&[0x93, 0x90], HUGE, &[1]].concat());
+    let number = Probe::decode(&[&[0x94, 0x90], HUGE, &[1, 1]].concat());
     assert_eq!(number, Err(WireError::OutOfRange("probe number")));
     let peer = FinAck::decode(&[&[0x91], HUGE].concat());
     assert_eq!(peer, Ok(FinAck { peer: PeerId(u64::MAX) }));

@@ -91,16 +91,18 @@ pub(in crate::wire) fn ack() -> impl Strategy<Value = Ack> {
     let cumulative = number().prop_map(|value| Seq::new(value / 2).expect("within bounds"));
     let with_sack = cumulative.prop_flat_map(|at| (Just(at), sack(at)));
     let credit = (seq(), number()).prop_map(|(frames, bytes)| Credit { frames, bytes });
-    let counts = (any::<u32>(), number(), number(), number());
+    let counts = ((any::<u32>(), any::<u32>(), any::<bool>()), number(), number(), number());
     (peer(), with_sack, credit, prop::option::of(seq()), counts).prop_map(
-        |(peer, (cumulative, sack), credit, latest, (delay_us, probe, duplicates, dropped))| Ack {
+        |(peer, (cumulative, sack), credit, latest, (delays, probe, duplicates, dropped))| Ack {
             peer,
             cumulative,
             sack,
             credit,
             latest,
-            delay_us,
+            delay_us: delays.0,
             probe,
+            probe_delay_us: delays.1,
+            live: delays.2,
             duplicates,
             dropped,
         },
@@ -111,45 +113,71 @@ fn millis() -> impl Strategy<Value = Duration> {
     (any::<u32>(), 0..32_u32).prop_map(|(ms, shift)| Duration::from_millis(u64::from(ms >> shift)))
 }
 
+fn resume() -> impl Strategy<Value = Resume> {
+    let next = number().prop_map(|value| Seq::new(value / 2).expect("within bounds"));
+    let with_sack = next.prop_flat_map(|at| (Just(at), sack(at)));
+    (any::<u64>(), any::<u32>(), peer(), with_sack, number()).prop_map(
+        |(session, epoch, peer, (next, sack), next_bytes)| Resume {
+            session: SessionId(session),
+            epoch,
+            peer,
+            next,
+            next_bytes,
+            sack,
+        },
+    )
+}
+
 fn syn() -> impl Strategy<Value = Syn> {
-    (peer(), "\\PC{0,16}", number(), number(), number()).prop_map(
-        |(peer, name, window_frames, window_bytes, max_message_bytes)| Syn {
+    let windows = (number(), number());
+    (peer(), "\\PC{0,16}", "\\PC{0,16}", windows, number(), prop::option::of(resume())).prop_map(
+        |(peer, name, tag, windows, max_message_bytes, resume)| Syn {
             peer,
             name,
-            window_frames,
-            window_bytes,
+            tag,
+            window_frames: windows.0,
+            window_bytes: windows.1,
             max_message_bytes,
+            resume,
         },
     )
 }
 
 fn syn_ack() -> impl Strategy<Value = SynAck> {
     let bounds = (any::<u32>(), number());
-    (peer(), seq(), number(), integrity(), bounds, millis(), millis()).prop_map(
-        |(peer, start, start_bytes, integrity, bounds, keep_alive, idle_timeout)| SynAck {
+    let times = (millis(), millis());
+    (peer(), seq(), number(), integrity(), bounds, times, any::<(u32, bool)>()).prop_map(
+        |(peer, start, start_bytes, integrity, bounds, times, members)| SynAck {
             peer,
             start,
             start_bytes,
             integrity,
             max_body_bytes: bounds.0,
             max_message_bytes: bounds.1,
-            keep_alive,
-            idle_timeout,
+            keep_alive: times.0,
+            idle_timeout: times.1,
+            members: members.0,
+            live: members.1,
         },
     )
 }
 
 fn reset() -> impl Strategy<Value = Reset> {
     use ResetCode::*;
-    let codes = [Version, StreamInUse, Refused, UnknownSession, TimedOut, Cancelled, Protocol];
-    (peer(), prop::sample::select(codes.to_vec()), "\\PC{0,64}")
-        .prop_map(|(peer, code, reason)| Reset { peer, code, reason })
+    let first = [Version, StreamInUse, Refused, UnknownSession, TimedOut];
+    let codes = [&first[..], &[Cancelled, Protocol, TooSlow, Unavailable]].concat();
+    (peer(), prop::sample::select(codes), "\\PC{0,64}").prop_map(|(peer, code, reason)| Reset {
+        peer,
+        code,
+        reason,
+    })
 }
 
 /// Every control frame's content.
 pub(in crate::wire) fn control() -> impl Strategy<Value = Control> {
-    let probe = (prop::option::of(peer()), number(), seq())
-        .prop_map(|(peer, number, next)| Control::Probe(Probe { peer, number, next }));
+    let probe = (prop::option::of(peer()), number(), seq(), any::<u32>()).prop_map(
+        |(peer, number, next, members)| Control::Probe(Probe { peer, number, next, members }),
+    );
     let fin = (seq(), bytes(MAX_TRAILER))
         .prop_map(|(end, trailer)| Control::Fin(Fin { end, trailer: Bytes::from(trailer) }));
     let announce = (peer(), any::<bool>())

@@ -24,16 +24,31 @@ fn controls() -> Vec<(&'static str, Control)> {
         latest: Some(seq(169_999)),
         delay_us: 250,
         probe: 7,
+        probe_delay_us: 40,
+        live: true,
         duplicates: 300,
         dropped: 0,
     };
     let syn = Syn {
         peer: PEER,
         name: "ticks-1 \u{e9}".to_owned(),
+        tag: String::new(),
         window_frames: 256,
         window_bytes: 4 << 20,
         max_message_bytes: 1 << 33,
+        resume: None,
     };
+    let mut held = SackRanges::default();
+    assert!(held.push(seq(100_002), seq(100_005)));
+    let resume = Resume {
+        session: SESSION,
+        epoch: 1,
+        peer: PeerId(7),
+        next: seq(100_000),
+        next_bytes: 1_638_400_000,
+        sack: held,
+    };
+    let syn_again = Syn { tag: "left".to_owned(), resume: Some(resume), ..syn.clone() };
     let syn_ack = SynAck {
         peer: PEER,
         start: seq(100_000),
@@ -43,13 +58,16 @@ fn controls() -> Vec<(&'static str, Control)> {
         max_message_bytes: 64 << 20,
         keep_alive: Duration::from_millis(500),
         idle_timeout: Duration::from_secs(10),
+        members: 1,
+        live: true,
     };
-    let probe = Probe { peer: Some(PEER), number: 7, next: seq(170_000) };
+    let probe = Probe { peer: Some(PEER), number: 7, next: seq(170_000), members: 300 };
     let trailer = Bytes::from_static(b"bye");
     let reset = Reset { peer: PEER, code: ResetCode::Refused, reason: "full".to_owned() };
     vec![
         ("ack", Control::Ack(ack)),
         ("syn", Control::Syn(syn)),
+        ("syn again", Control::Syn(syn_again)),
         ("syn-ack", Control::SynAck(syn_ack)),
         ("probe one", Control::Probe(probe)),
         ("probe all", Control::Probe(Probe { peer: None, ..probe })),
@@ -202,36 +220,47 @@ const UNKEYED: &[(&str, [&str; 3])] = &[
     (
         "ack",
         [
-            "960102cf0123456789abcdef012ac40420b1924d",
-            "ce0c074f0f",
-            "9acffedcba9876543210ce000186a0ce000187a0ce6553f100ce00029810ccfa07cd012c00940203cd0127ce00011044",
+            "960102cf0123456789abcdef012ac404057a6429",
+            "ce6871b2d2",
+            "9ccffedcba9876543210ce000186a0ce000187a0ce6553f100ce00029810ccfa072801cd012c00940203cd0127ce00011044",
         ],
     ),
     (
         "syn",
         [
-            "960103cf0123456789abcdef012ac404f9486f94",
-            "ce577e502a",
-            "95cffedcba9876543210aa7469636b732d3120c3a9cd0100ce00400000cf0000000200000000",
+            "960103cf0123456789abcdef012ac4045b34b805",
+            "cebc2f49aa",
+            "97cffedcba9876543210aa7469636b732d3120c3a9a0cd0100ce00400000cf000000020000000090",
+        ],
+    ),
+    (
+        "syn again",
+        [
+            "960103cf0123456789abcdef012ac404a6653537",
+            "ced3ea14e8",
+            "97cffedcba9876543210aa7469636b732d3120c3a9a46c656674cd0100ce00400000cf000000020000000096cf0123456789abcdef0107ce000186a0ce61a80000920203",
         ],
     ),
     (
         "syn-ack",
         [
-            "960104cf0123456789abcdef012ac4048ee53888",
-            "ce79896ee9",
-            "98cffedcba9876543210ce000186a0ce61a8000002cd4405ce04000000cd01f4cd2710",
+            "960104cf0123456789abcdef012ac40437635fc9",
+            "ce2d1e3896",
+            "9acffedcba9876543210ce000186a0ce61a8000002cd4405ce04000000cd01f4cd27100101",
         ],
     ),
     (
         "probe one",
         [
-            "960105cf0123456789abcdef012ac40411d0e8b9",
-            "ce718078d8",
-            "9391cffedcba987654321007ce00029810",
+            "960105cf0123456789abcdef012ac4046736e390",
+            "cead695451",
+            "9491cffedcba987654321007ce00029810cd012c",
         ],
     ),
-    ("probe all", ["960105cf0123456789abcdef012ac40402b72ae5", "ce97e04668", "939007ce00029810"]),
+    (
+        "probe all",
+        ["960105cf0123456789abcdef012ac4048e49e5f2", "ce5b5bf110", "949007ce00029810cd012c"],
+    ),
     ("fin", ["960106cf0123456789abcdef012ac404289a3f30", "ce7e181ad1", "92ce00029810c403627965"]),
     ("fin-ack", ["960107cf0123456789abcdef012ac404b08d72fa", "ceafe7e816", "91cffedcba9876543210"]),
     ("closed", ["960108cf0123456789abcdef012ac404b08d72fa", "cef8b0f79f", "91cffedcba9876543210"]),
@@ -269,41 +298,49 @@ const KEYED: &[(&str, [&str; 3])] = &[
     (
         "ack",
         [
-            "960102cf0123456789abcdef012ac410b8b2c1f7ef6c3302c045679acc317a59",
-            "c41092f164cd24ea6efb390b59f71321c530",
-            "9acffedcba9876543210ce000186a0ce000187a0ce6553f100ce00029810ccfa07cd012c00940203cd0127ce00011044",
+            "960102cf0123456789abcdef012ac41005a171042b7d84b4efbd3c0a7fc44426",
+            "c410e5937e6f0c6136939772f0bf15a630ee",
+            "9ccffedcba9876543210ce000186a0ce000187a0ce6553f100ce00029810ccfa072801cd012c00940203cd0127ce00011044",
         ],
     ),
     (
         "syn",
         [
-            "960103cf0123456789abcdef012ac410e7eabf2364e4f4597b9f3256fccb8cd5",
-            "c410b0b92304a364a68f48aad668d88a3dcf",
-            "95cffedcba9876543210aa7469636b732d3120c3a9cd0100ce00400000cf0000000200000000",
+            "960103cf0123456789abcdef012ac410cc5f78a162d62c186eca90a10f10b357",
+            "c410eae14bd95e5014f21c2107a52ef5b6f2",
+            "97cffedcba9876543210aa7469636b732d3120c3a9a0cd0100ce00400000cf000000020000000090",
+        ],
+    ),
+    (
+        "syn again",
+        [
+            "960103cf0123456789abcdef012ac4105e97d2475c974781b4c927df4e654ae7",
+            "c4104c94dee63100f210e3df08d6437358a5",
+            "97cffedcba9876543210aa7469636b732d3120c3a9a46c656674cd0100ce00400000cf000000020000000096cf0123456789abcdef0107ce000186a0ce61a80000920203",
         ],
     ),
     (
         "syn-ack",
         [
-            "960104cf0123456789abcdef012ac4100c27929c5b9b405c9b7405dac62e0517",
-            "c410c420d03025e1011d6c2b7ddd1f224aa2",
-            "98cffedcba9876543210ce000186a0ce61a8000002cd4405ce04000000cd01f4cd2710",
+            "960104cf0123456789abcdef012ac410491f3ceb91b735ab57c4d9c8edd6c12c",
+            "c410b86be1dbe46702ed921cdd2c8d12d382",
+            "9acffedcba9876543210ce000186a0ce61a8000002cd4405ce04000000cd01f4cd27100101",
         ],
     ),
     (
         "probe one",
         [
-            "960105cf0123456789abcdef012ac41015a07e50f5117e8bb612a094f94ebd0a",
-            "c41053c5145503cd3cc978b1ab96f83dc32e",
-            "9391cffedcba987654321007ce00029810",
+            "960105cf0123456789abcdef012ac410db95c5cae5fd314f6b80124332179c5a",
+            "c410173bcb1c101f9366c75d93b3f1c56962",
+            "9491cffedcba987654321007ce00029810cd012c",
         ],
     ),
     (
         "probe all",
         [
-            "960105cf0123456789abcdef012ac4109125f9a2755672cee5e54afb7ef012b7",
-            "c4102c4c1b056b89f7045b870ecc109f92c2",
-            "939007ce00029810",
+            "960105cf0123456789abcdef012ac410c4b6e7d2a95b0c426aca1e06f32fa5a9",
+            "c4105775e7ea1dc9fca48895b0a25f14a256",
+            "949007ce00029810cd012c",
         ],
     ),
     (

@@ -26,15 +26,15 @@ fn huge_claims_allocate_nothing() {
     let out_of_range = |what| Some(WireError::OutOfRange(what));
     let malformed = |what| Some(WireError::Malformed(what));
     let cases = [
-        (Kind::Syn, [&[0x95, 1], STR].concat(), out_of_range("name")),
+        (Kind::Syn, [&[0x97, 1], STR].concat(), out_of_range("name")),
         (Kind::Reset, [&[0x93, 1, 7], STR].concat(), out_of_range("reason")),
         (Kind::Fin, [&[0x92, 1], BIN].concat(), out_of_range("trailer")),
         (
             Kind::Ack,
-            [&[0x9a, 1, 1, 1, 1, 0, 0, 0, 0, 0], ARRAY].concat(),
+            [&[0x9c, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], ARRAY].concat(),
             out_of_range("sack ranges"),
         ),
-        (Kind::Probe, [&[0x93], ARRAY].concat(), out_of_range("probe")),
+        (Kind::Probe, [&[0x94], ARRAY].concat(), out_of_range("probe")),
         (Kind::Ack, ARRAY.to_vec(), malformed("ack")),
         (Kind::Syn, ARRAY.to_vec(), malformed("syn")),
         (Kind::SynAck, ARRAY.to_vec(), malformed("syn-ack")),

@@ -1,0 +1,117 @@
+//! Reads the past of a stream again, for consumers that joined behind its present.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::task::Poll;
+
+use bytes::BytesMut;
+use tokio::sync::mpsc;
+
+use crate::proto::{Rewind, Sender};
+use crate::wire::{Digest, Kind, MAX_HEADER, PeerId};
+
+/// A frame of a stream's past, exactly as it was sent.
+#[derive(Debug)]
+pub struct PastFrame {
+    /// [`Kind::Data`] or [`Kind::Fragment`].
+    pub kind: Kind,
+    /// The body behind [`MAX_HEADER`] bytes of room.
+    pub buf: BytesMut,
+    /// Its digest, where that is known already: then it is not hashed again.
+    pub digest: Option<Digest>,
+}
+
+impl PastFrame {
+    /// A frame with a copy of this body.
+    pub fn copy(kind: Kind, body: &[u8], digest: Option<Digest>) -> PastFrame {
+        let mut buf = BytesMut::with_capacity(MAX_HEADER + body.len());
+        buf.resize(MAX_HEADER, 0);
+        buf.extend_from_slice(body);
+        PastFrame { kind, buf, digest }
+    }
+}
+
+/// Frames in order, read ahead as far as the channel's capacity says. An error, or an end before the
+/// present is reached, costs the consumers that read from there their session.
+pub type PastFrames = mpsc::Receiver<Result<PastFrame, String>>;
+
+/// Opens the past at a frame's number, counted from 0.
+pub type OpenPast = Box<dyn Fn(u64) -> PastFrames + Send>;
+
+struct Reader {
+    /// The number of the frame that comes next.
+    next: u64,
+    frames: PastFrames,
+    /// Read, and not yet taken.
+    peeked: Option<Result<PastFrame, String>>,
+}
+
+/// The readers of a publisher, one for each consumer on its way to the present.
+pub(crate) struct Past {
+    open: OpenPast,
+    readers: BTreeMap<PeerId, Reader>,
+    /// Whose next frame is waited for.
+    waiting: Option<PeerId>,
+}
+
+impl Past {
+    pub(crate) fn new(open: OpenPast) -> Past {
+        Past { open, readers: BTreeMap::new(), waiting: None }
+    }
+
+    /// Gives `sender` what it asks for, as far as it has been read.
+    pub(crate) fn serve(&mut self, sender: &mut Sender) {
+        self.waiting = None;
+        self.readers.retain(|peer, _| sender.is_behind(*peer));
+        while let Some(rewind) = sender.poll_rewind() {
+            if !self.serve_one(sender, rewind) {
+                self.waiting = Some(rewind.peer);
+                return;
+            }
+        }
+    }
+
+    /// `false` where the next frame has not been read yet.
+    fn serve_one(&mut self, sender: &mut Sender, rewind: Rewind) -> bool {
+        let from = rewind.from.get();
+        let open = &self.open;
+        let reopen = || Reader { next: from, frames: open(from), peeked: None };
+        let reader = self.readers.entry(rewind.peer).or_insert_with(reopen);
+        if reader.next != from {
+            *reader = reopen();
+        }
+        let frame = match reader.peeked.take().map_or_else(|| reader.frames.try_recv(), Ok) {
+            Ok(frame) => frame,
+            Err(mpsc::error::TryRecvError::Empty) => return false,
+            Err(mpsc::error::TryRecvError::Disconnected) => Err("it ends there".to_owned()),
+        };
+        let written = frame.and_then(|frame| {
+            let PastFrame { kind, buf, digest } = frame;
+            sender.write_again(rewind, kind, buf, digest).map_err(|error| error.to_string())
+        });
+        reader.next += 1;
+        if let Err(error) = written {
+            let reason = format!("frame {from} cannot be read again: {error}");
+            sender.give_up_rewind(rewind.peer, &reason);
+        }
+        true
+    }
+
+    /// Waits until [`Self::serve`] has something to give that it had not when last called; for ever where
+    /// nothing is waited for.
+    pub(crate) async fn ready(&mut self) {
+        let Some(peer) = self.waiting else { return std::future::pending().await };
+        let Some(reader) = self.readers.get_mut(&peer) else { return };
+        poll_fn(|cx| match reader.frames.poll_recv(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(frame) => {
+                reader.peeked = frame;
+                Poll::Ready(())
+            }
+        })
+        .await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

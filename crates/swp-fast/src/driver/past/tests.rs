@@ -1,0 +1,148 @@
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::{OpenPast, Past, PastFrame};
+use crate::config::{LateJoin, PublishConfig, SubscribeConfig};
+use crate::proto::{LostReason, Receiver, Sender, SenderEvent, SenderIds};
+use crate::time::Time;
+use crate::wire::{Kind, MAX_HEADER, OpenFrame, PeerId, SessionId};
+
+const FRAMES: u64 = 10;
+
+fn body(number: u64) -> OpenFrame {
+    let mut open = OpenFrame::new(1_000);
+    assert!(open.push(format!("message {number}").as_bytes()));
+    open
+}
+
+fn receiver(id: u64) -> Receiver {
+    Receiver::new(SubscribeConfig::default(), PeerId(id), 65_536, Time::ZERO).expect("it works")
+}
+
+/// Hands over everything that both sides have to say, until they are silent.
+fn exchange(sender: &mut Sender, receiver: &mut Receiver, now: Time) {
+    loop {
+        let mut silent = true;
+        while let Some(transmit) = receiver.poll_transmit(now) {
+            sender.handle_frame(now, &transmit.frame);
+            silent = false;
+        }
+        while let Some(transmit) = sender.poll_transmit(now) {
+            receiver.handle_frame(now, &transmit.frame);
+            silent = false;
+        }
+        if silent {
+            return;
+        }
+    }
+}
+
+/// A sender with ten frames behind it, held by the one consumer that there was, and one that came late.
+fn late() -> (Sender, Receiver) {
+    let ids = SenderIds { session: SessionId(1), epoch: 1, inbox: PeerId(2) };
+    let config = PublishConfig {
+        claim_timeout: Duration::ZERO,
+        late_join: LateJoin::FromStart,
+        ..PublishConfig::default()
+    };
+    let mut sender = Sender::new(config, ids, Time::ZERO).expect("it works");
+    sender.set_rewindable();
+    let mut first = receiver(3);
+    exchange(&mut sender, &mut first, Time::ZERO);
+    for number in 0..FRAMES {
+        sender.write(Kind::Data, body(number).into_buf(), 1).expect("it is open");
+    }
+    let later = Time::ZERO + Duration::from_millis(50);
+    exchange(&mut sender, &mut first, later);
+    // The report may be held back.
+    let later = later + Duration::from_millis(5);
+    exchange(&mut sender, &mut first, later);
+    assert_eq!(sender.acked().get(), FRAMES);
+    let mut late = receiver(4);
+    exchange(&mut sender, &mut late, later);
+    (sender, late)
+}
+
+fn now() -> Time {
+    Time::ZERO + Duration::from_millis(60)
+}
+
+fn past(frames: u64, then: Option<&'static str>) -> OpenPast {
+    Box::new(move |from| {
+        let (to, read) = mpsc::channel(64);
+        for number in from..frames {
+            let body = body(number).into_buf();
+            let frame = PastFrame::copy(Kind::Data, &body[MAX_HEADER..], None);
+            to.try_send(Ok(frame)).expect("there is room");
+        }
+        if let Some(error) = then {
+            to.try_send(Err(error.to_owned())).expect("there is room");
+        }
+        read
+    })
+}
+
+#[test]
+fn a_latecomer_is_given_the_past() {
+    let (mut sender, mut late) = late();
+    let mut past = Past::new(past(FRAMES, None));
+    past.serve(&mut sender);
+    exchange(&mut sender, &mut late, now());
+    let read: Vec<u64> =
+        std::iter::from_fn(|| late.read(now())).map(|frame| frame.seq.get()).collect();
+    assert_eq!(read, (0..FRAMES).collect::<Vec<_>>());
+    assert!(!sender.is_behind(PeerId(4)), "it takes part like all others");
+}
+
+#[test]
+fn a_past_that_cannot_be_read_costs_the_latecomer_its_session_and_nobody_else() {
+    for (frames, then) in [(3, Some("the disk is gone")), (3, None)] {
+        let (mut sender, mut late) = late();
+        while sender.poll_event().is_some() {}
+        let mut past = Past::new(past(frames, then));
+        past.serve(&mut sender);
+        exchange(&mut sender, &mut late, now());
+        let lost = std::iter::from_fn(|| sender.poll_event()).find_map(|event| match event {
+            SenderEvent::Lost { reason: LostReason::Unavailable(reason), .. } => Some(reason),
+            _ => None,
+        });
+        let reason = lost.expect("it is lost");
+        let why = then.unwrap_or("it ends there");
+        assert!(
+            reason.contains("frame 3 cannot be read again") && reason.contains(why),
+            "{reason}"
+        );
+        assert!(late.is_over() && !sender.is_over());
+        assert_eq!(sender.live_consumers(), 1);
+    }
+}
+
+#[test]
+fn a_past_that_is_not_what_was_sent_is_noticed() {
+    let (mut sender, mut late) = late();
+    let other: OpenPast = Box::new(|from| {
+        let (to, read) = mpsc::channel(64);
+        for number in from..FRAMES {
+            let body = body(number + 1_000).into_buf();
+            to.try_send(Ok(PastFrame::copy(Kind::Data, &body[MAX_HEADER..], None))).unwrap();
+        }
+        read
+    });
+    Past::new(other).serve(&mut sender);
+    exchange(&mut sender, &mut late, now());
+    assert!(late.is_over() && !sender.is_over());
+    let lost = std::iter::from_fn(|| sender.poll_event())
+        .any(|event| matches!(event, SenderEvent::Lost { reason: LostReason::Unavailable(_), .. }));
+    assert!(lost);
+}
+
+#[test]
+fn frames_that_cannot_be_are_refused() {
+    let (mut sender, _) = late();
+    let rewind = sender.poll_rewind().expect("it wants the past");
+    let short = bytes::BytesMut::new();
+    assert!(sender.write_again(rewind, Kind::Data, short, None).is_err());
+    let control = body(0).into_buf();
+    assert!(sender.write_again(rewind, Kind::Ack, control, None).is_err());
+}

@@ -1,0 +1,239 @@
+//! Consumers that join behind the present: one that resumes, or that wants the stream from its start.
+//!
+//! ```text
+//!      join        reread.next         queue.first          unsent
+//!   ----|---------------|-------------------|------------------|-----> frame numbers
+//!       |  the source   |  the source, when |  the queue, kept |  the group, as everybody else
+//!       |  has given it |  there is room    |  for it as well  |
+//! ```
+//!
+//! What lies in the past is read again from the source and sent to the consumer's inbox, within its own
+//! credit. The group does not wait for that. From where the queue takes over, frames are kept for it as for
+//! everybody, so it can be what fills the queue.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use super::{LostReason, Sender, WriteError};
+use crate::config::LateJoin;
+use crate::proto::peer::PeerState;
+use crate::proto::retransmit::RetransmitQueue;
+use crate::proto::{Dest, Transmit};
+use crate::time::Time;
+use crate::wire::{
+    Digest, Header, Integrity, Kind, MAX_HEADER, PeerId, ResetCode, SackRanges, Seq, Syn,
+};
+
+/// While the group is being sent to, those who catch up get one frame for so many of the group's, so that
+/// the others keep four fifths of their pace ...
+const GROUP_SHARE: u32 = 4;
+
+/// ... and no more than this many at once, an eighth of a batch.
+const MAX_BEHIND_AT_ONCE: u32 = 8;
+
+/// After this much silence towards the group, those who catch up get all there is. A stream at line rate sends
+/// a frame every 25 us; one that has nothing to say for ten times as long leaves the link to others ...
+const GROUP_PAUSE: Duration = Duration::from_micros(250);
+
+/// ... and one that waits for credit, after a round trip or so: it may be waiting for those who catch up.
+const GROUP_STALL: Duration = Duration::from_millis(2);
+
+/// Where a consumer joins behind the present.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    pub(super) start: Seq,
+    pub(super) start_bytes: u64,
+    pub(super) held: SackRanges,
+}
+
+/// What is to be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rewind {
+    /// For whom.
+    pub peer: PeerId,
+    /// The number of the next frame to be given to [`Sender::write_again`].
+    pub from: Seq,
+}
+
+impl Sender {
+    /// The source of this stream can be read again, from any frame on: consumers may resume from where
+    /// nothing is retained any more, and join from the start.
+    pub fn set_rewindable(&mut self) {
+        self.rewindable = true;
+    }
+
+    /// The next consumer that wants frames from the source, and has room for them. To be asked again after
+    /// every input.
+    pub fn poll_rewind(&self) -> Option<Rewind> {
+        if self.is_over() {
+            return None;
+        }
+        let first = self.queue.first_seq();
+        self.peers.values().find_map(|peer| {
+            let behind = peer.catch_up.as_ref().filter(|behind| !behind.caught_up)?;
+            let from = behind.reread.next_seq();
+            let wanted = peer.state == PeerState::Live && peer.needs_source(first);
+            let room = from < peer.credit.frames
+                && behind.reread.end_bytes() < peer.credit.bytes
+                && self.may_reread(&behind.reread);
+            (wanted && room).then_some(Rewind { peer: peer.id, from })
+        })
+    }
+
+    /// What is read again for one consumer has the bounds of what is retained for all, whatever it allows.
+    fn may_reread(&self, reread: &RetransmitQueue) -> bool {
+        (reread.len() as u64) < self.config.retained_frames
+            && reread.end_bytes() - reread.first_bytes() < self.config.retained_bytes
+    }
+
+    /// Gives a frame of the past that [`Self::poll_rewind`] asked for; `buf` and `digest` as for
+    /// [`Self::write`]. What the consumer does not take any more, or no longer needs, is let go of.
+    ///
+    /// # Errors
+    /// Where the body cannot have been one of this session's.
+    pub fn write_again(
+        &mut self,
+        rewind: Rewind,
+        kind: Kind,
+        buf: BytesMut,
+        digest: Option<Digest>,
+    ) -> Result<(), WriteError> {
+        let body_len = buf.len().saturating_sub(MAX_HEADER);
+        let max = self.config.max_body_bytes();
+        if body_len > max {
+            return Err(WriteError::BodyTooLarge { bytes: body_len, max });
+        }
+        if buf.len() < MAX_HEADER || !kind.is_data() {
+            return Err(WriteError::BadBlock { index: 0 });
+        }
+        let (first, first_bytes) = (self.queue.first_seq(), self.queue.first_bytes());
+        let Some(peer) = self.peers.get_mut(&rewind.peer) else { return Ok(()) };
+        let wanted = peer.needs_source(first);
+        let Some(behind) = peer.catch_up.as_mut().filter(|behind| !behind.caught_up) else {
+            return Ok(());
+        };
+        if !wanted || behind.reread.next_seq() != rewind.from {
+            return Ok(());
+        }
+        let integrity = self.config.integrity;
+        let digest = digest
+            .filter(|digest| digest.integrity() == integrity && integrity != Integrity::None)
+            .unwrap_or_else(|| integrity.digest(&buf[MAX_HEADER..]));
+        let (session, epoch) = (self.ids.session, self.ids.epoch);
+        let header = Header { kind, session, epoch, seq: rewind.from, digest };
+        let frame = self.sealer.seal_data(buf, &header);
+        let end_bytes = behind.reread.end_bytes() + body_len as u64;
+        behind.reread.push(frame, end_bytes);
+        behind.reread.release_below(peer.cumulative);
+        if rewind.from.next() == first && end_bytes != first_bytes {
+            self.give_up_rewind(rewind.peer, "what is read again is not what was sent");
+        }
+        Ok(())
+    }
+
+    /// Whether this consumer has not caught up.
+    pub fn is_behind(&self, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| !peer.is_caught_up())
+    }
+
+    /// The source cannot give what [`Self::poll_rewind`] asked for: the consumer is told, and lost.
+    pub fn give_up_rewind(&mut self, peer: PeerId, reason: &str) {
+        self.remove(peer, LostReason::Unavailable(reason.to_owned()));
+    }
+
+    /// A frame for a consumer that catches up.
+    pub(super) fn next_behind(&mut self, now: Time) -> Option<Transmit> {
+        if self.catching_up == 0 {
+            return None;
+        }
+        let idle = now.since(self.last_data_send) >= self.group_pause();
+        if !idle && self.behind_tokens < GROUP_SHARE {
+            return None;
+        }
+        let sent_end = self.unsent;
+        let mut found = None;
+        for peer in self.peers.values_mut().filter(|peer| peer.state == PeerState::Live) {
+            let Some(seq) = peer.next_behind(sent_end) else { continue };
+            let Some(slot) = peer.find(&self.queue, seq).filter(|slot| peer.allows(slot)) else {
+                continue;
+            };
+            let frame = slot.frame.clone();
+            peer.note_sent_behind(now);
+            found = Some(Transmit { to: Dest::Peer(peer.id), frame });
+            break;
+        }
+        if found.is_some() {
+            self.stats.caught_up_frames += 1;
+            self.behind_tokens = self.behind_tokens.saturating_sub(GROUP_SHARE);
+        }
+        self.catching_up = self.peers.values().filter(|peer| !peer.is_caught_up()).count();
+        self.tell_live();
+        found
+    }
+
+    /// Tells those who have all that was sent to listen to the group. From now on it keeps to their credit.
+    fn tell_live(&mut self) {
+        let reached = self.peers.values_mut().filter_map(|peer| {
+            let behind = peer.catch_up.as_mut()?;
+            let tell = behind.reached && !behind.told_live;
+            behind.told_live |= tell;
+            tell.then_some(peer.id)
+        });
+        for id in reached.collect::<Vec<_>>() {
+            self.send_syn_ack(id);
+        }
+    }
+
+    fn group_pause(&self) -> Duration {
+        let done = !self.backlog && self.unsent == self.queue.next_seq();
+        if done { GROUP_PAUSE } else { GROUP_STALL }
+    }
+
+    /// A frame went to the group: those who catch up may have their share.
+    pub(super) fn note_group_frame(&mut self) {
+        self.behind_tokens = (self.behind_tokens + 1).min(GROUP_SHARE * MAX_BEHIND_AT_ONCE);
+    }
+
+    /// When [`Self::next_behind`] may have more to give though nothing else happens.
+    pub(super) fn behind_at(&self) -> Option<Time> {
+        let at = self.last_data_send + self.group_pause();
+        (self.catching_up > 0 && at > self.last_now).then_some(at)
+    }
+
+    /// Where a consumer that asks for it joins, and what it holds above that; `None` where it joins at the
+    /// present.
+    ///
+    /// # Errors
+    /// Why it cannot have what it asks for.
+    pub(super) fn behind(&self, syn: &Syn) -> Result<Option<Behind>, (ResetCode, String)> {
+        let first = self.queue.first_seq();
+        let Some(resume) = &syn.resume else {
+            let from_start = self.config.late_join == LateJoin::FromStart && self.rewindable;
+            let late = self.started && self.unsent > Seq::ZERO;
+            return Ok((from_start && late).then(Behind::default));
+        };
+        if (resume.session, resume.epoch) != (self.ids.session, self.ids.epoch) {
+            let reason = "this is another session of the stream than the one to be resumed";
+            return Err((ResetCode::Unavailable, reason.to_owned()));
+        }
+        let held_end = resume.sack.iter().next_back().map_or(resume.next, |(_, end)| end);
+        if held_end > self.unsent {
+            return Err((ResetCode::Protocol, "it claims to hold what was never sent".to_owned()));
+        }
+        if resume.next < first && !self.rewindable {
+            let reason = format!(
+                "frame {} is no longer to be had, the first that is has number {first}",
+                resume.next
+            );
+            return Err((ResetCode::Unavailable, reason));
+        }
+        // What is kept here is known better than what the consumer says of it.
+        let start_bytes = self.queue.start_bytes(resume.next).unwrap_or(resume.next_bytes);
+        if start_bytes != resume.next_bytes {
+            let reason = format!("frame {} begins at byte {start_bytes}, not there", resume.next);
+            return Err((ResetCode::Protocol, reason));
+        }
+        Ok(Some(Behind { start: resume.next, start_bytes, held: resume.sack.clone() }))
+    }
+}

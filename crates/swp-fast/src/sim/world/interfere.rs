@@ -1,0 +1,172 @@
+//! What a test does to a world while it runs.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Process, World};
+use crate::proto::{Dest, Receiver, Transmit};
+use crate::sim::network::{Label, Parcel};
+use crate::sim::{Node, PathConfig, Transit};
+use crate::wire::{Kind, PeerId};
+
+impl World {
+    /// Loses every copy for which `filter` says so.
+    pub fn lose_where(&mut self, filter: impl FnMut(&Transit) -> bool + 'static) {
+        self.network.add_filter(Box::new(filter));
+    }
+
+    /// Loses the `nth` copy of a kind (0 is the first), and no other.
+    pub fn lose_nth(&mut self, kind: Kind, nth: u64) {
+        let mut seen = 0;
+        self.lose_where(move |transit| {
+            let hit = transit.kind == Some(kind);
+            seen += u64::from(hit);
+            hit && seen == nth + 1
+        });
+    }
+
+    /// Takes all filters away.
+    pub fn lose_nothing(&mut self) {
+        self.network.clear_filters();
+    }
+
+    /// The weather from publishers and from consumers, from now on.
+    pub fn set_paths(&mut self, down: PathConfig, up: PathConfig) {
+        self.config.down = down;
+        self.config.up = up;
+    }
+
+    /// Cuts a node off from all others, or connects it again. It does not notice.
+    pub fn cut(&mut self, node: Node, cut: bool) {
+        self.network.set_cut(node, cut);
+    }
+
+    /// Stops a process as a whole, or lets it go on; meanwhile frames queue up before it.
+    pub fn stop(&mut self, node: Node, stopped: bool) {
+        self.process(node).stopped = stopped;
+        self.serve(node);
+    }
+
+    /// Ends a process without a word.
+    pub fn kill(&mut self, node: Node) {
+        let process = self.process(node);
+        process.killed = true;
+        process.inbox.clear();
+    }
+
+    /// A consumer's process dies and another begins where its application was: what was received and not
+    /// read is gone.
+    pub fn restart(&mut self, consumer: usize) {
+        let (id, now, capacity) =
+            (self.network.random_id(), self.local_now(), self.config.subscription_capacity);
+        let one = &mut self.consumers[consumer];
+        one.config.resume = one.receiver.resume_point();
+        let again = Receiver::new(one.config.clone(), PeerId(id), capacity as u64, now);
+        match again {
+            Ok(receiver) => one.receiver = receiver,
+            Err(error) => self.fail(&error.to_string()),
+        }
+        for publisher in &self.publishers {
+            self.checker.forget(publisher.ids.session, self.consumers[consumer].id);
+        }
+        let one = &mut self.consumers[consumer];
+        one.id = PeerId(id);
+        one.heard = None;
+        one.process = Process { wake_at: Some(self.now), ..Process::default() };
+        for publisher in &mut self.publishers {
+            publisher.heard[consumer] = None;
+        }
+        self.serve(Node::Consumer(consumer));
+    }
+
+    /// Stops only the application of a consumer from reading, or lets it go on.
+    pub fn pause_reading(&mut self, consumer: usize, paused: bool) {
+        self.consumers[consumer].reader.set_paused(paused);
+        self.serve(Node::Consumer(consumer));
+    }
+
+    /// What the application of a consumer takes for a frame from now on.
+    pub fn read_every(&mut self, consumer: usize, interval: Duration) {
+        self.consumers[consumer].reader.set_interval(interval);
+    }
+
+    /// The bus goes down: what is under way is lost, and so is what is sent. Every endpoint knows.
+    pub fn bus_down(&mut self) {
+        self.bus_down = true;
+        self.network.lose_all();
+        self.serve_all();
+    }
+
+    /// The bus is there again, and every endpoint is told, one that is stopped when it goes on.
+    pub fn bus_up(&mut self) {
+        self.bus_down = false;
+        let publishers = self.publishers.iter_mut().map(|one| &mut one.process);
+        let consumers = self.consumers.iter_mut().map(|one| &mut one.process);
+        for process in publishers.chain(consumers) {
+            process.reconnected = true;
+        }
+        self.serve_all();
+    }
+
+    /// Everything is well again: the paths are calm, nobody is cut off, stopped or kept from reading, and
+    /// the bus is up. From here on no peer that lives may be given up.
+    pub fn heal(&mut self) {
+        self.set_paths(self.config.down.calm(), self.config.up.calm());
+        self.lose_nothing();
+        self.healed_at = Some(self.now);
+        for node in self.nodes() {
+            self.network.set_cut(node, false);
+            self.process(node).stopped = false;
+        }
+        for consumer in &mut self.consumers {
+            consumer.reader.set_paused(false);
+        }
+        if self.bus_down {
+            self.bus_up();
+        }
+        self.serve_all();
+    }
+
+    /// More messages for a publisher to write.
+    pub fn write(&mut self, publisher: usize, sizes: &[usize]) {
+        if publisher == 0 {
+            self.config.messages.extend_from_slice(sizes);
+        }
+        let now = self.local_now();
+        self.publishers[publisher].writer.extend(now, sizes);
+        self.serve(Node::Publisher(publisher));
+    }
+
+    /// A publisher finishes its stream when it has written everything.
+    pub fn finish(&mut self, publisher: usize) {
+        self.publishers[publisher].writer.finish();
+        self.serve(Node::Publisher(publisher));
+    }
+
+    /// A publisher gives up.
+    pub fn abort(&mut self, publisher: usize, reason: &str) {
+        self.publishers[publisher].sender.abort(reason);
+        self.serve(Node::Publisher(publisher));
+    }
+
+    /// A consumer gives up.
+    pub fn cancel(&mut self, consumer: usize, reason: &str) {
+        self.consumers[consumer].receiver.cancel(reason);
+        self.serve(Node::Consumer(consumer));
+    }
+
+    /// A consumer that confirms explicitly does so, if it is at the end.
+    pub fn close(&mut self, consumer: usize) {
+        let now = self.local_now();
+        self.consumers[consumer].receiver.close(now);
+        self.serve(Node::Consumer(consumer));
+    }
+
+    /// Puts any frame before a node at once.
+    pub fn inject(&mut self, to: Node, frame: Bytes) {
+        let opened = self.checker.open(&Transmit { to: Dest::Group, frame: frame.clone() });
+        let label = opened.map(|opened| Label::of(None, &opened));
+        self.network.arrive(self.now, to, Parcel { frame, label, direct: true });
+    }
+}

@@ -1,0 +1,40 @@
+//! The inputs that fuzzing kept, run once more: what was found stays found, on any toolchain.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+use std::path::PathBuf;
+
+use allocation_counter::measure;
+
+/// Runs every kept input; each may have at most `most_bytes` allocated at a time.
+fn replay(target: &str, most_bytes: u64, run: impl Fn(&[u8])) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+    let mut seeds: Vec<PathBuf> =
+        folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    seeds.sort();
+    assert!(seeds.len() >= 10, "{} has only {} seeds", folder.display(), seeds.len());
+    for seed in seeds {
+        let input = std::fs::read(&seed).unwrap();
+        // Printed with a failure only.
+        println!("{}", seed.display());
+        let used = measure(|| run(&input));
+        assert!(used.bytes_max <= most_bytes, "{}: {used:?}", seed.display());
+    }
+}
+
+/// A frame is taken apart in place; the test's own lists are what is left.
+#[test]
+fn frame_decode() {
+    replay("frame_decode", 1 << 20, swp_fuzz::frame_decode);
+}
+
+/// Four ends with windows of some kilobytes.
+#[test]
+fn session() {
+    replay("session", 4 << 20, swp_fuzz::session);
+}
+
+/// The buffer of the longest block that there can be (16 MiB), and the file itself.
+#[test]
+fn capture_read() {
+    replay("capture_read", 64 << 20, swp_fuzz::capture_read);
+}
