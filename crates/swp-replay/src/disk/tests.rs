@@ -157,7 +157,8 @@ async fn a_dropped_receiver_stops_the_thread_whatever_it_waits_for() {
                 for _ in 0..held {
                     blocks.push(disk.next().await.expect("more").expect("intact"));
                 }
-                // With two buffers held there is none left, and the thread waits for one.
+                // With two buffers held there is none left, and the thread waits for one. Otherwise
+                // reads are in flight, and a buffer of theirs says so if they are given up.
                 let Disk { blocks: receiver, thread, .. } = disk;
                 drop(receiver);
                 thread.join().expect("ends by itself");
@@ -303,7 +304,8 @@ async fn a_pool_gives_out_so_many_and_takes_them_back() {
 }
 
 #[test]
-fn a_buffer_whose_memory_is_with_a_read_does_not_go_back() {
+#[cfg_attr(debug_assertions, should_panic(expected = "a read was given up"))]
+fn a_buffer_whose_memory_is_with_a_read_is_not_given_up() {
     let mut pool = Pool::new(1, 100);
     let mut buffer = pool.try_take(100).expect("a buffer");
     let (memory, start) = buffer.take_memory();

@@ -1,14 +1,17 @@
 //! The io_uring engine: several reads in flight, handed on in the order of the file.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::Path;
 
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use tokio_uring::buf::BoundedBuf;
 use tokio_uring::fs::File;
 
 use super::{Job, MAX_READS_IN_FLIGHT, Pool, PooledBuf, no_direct, open};
-use crate::capture::ALIGN;
+use crate::capture::{ALIGN, IndexEntry};
 
 /// A ring, and the file opened in the way that works with it.
 pub(super) struct Ring {
@@ -53,10 +56,24 @@ fn probe(runtime: &tokio_uring::Runtime, file: std::fs::File) -> io::Result<std:
     Ok(again)
 }
 
-async fn read_all(file: File, mut job: Job) {
+/// A read under way, and in the end its entry, its outcome and its buffer.
+type Reads<'a> = FuturesOrdered<LocalBoxFuture<'a, (IndexEntry, io::Result<()>, PooledBuf)>>;
+
+/// Reads and passes on. However that ends, the ring goes away only when the kernel has finished every
+/// read: tokio-uring 0.5 frees the memory of reads that were given up before it cancels them
+/// (`Driver::drop` replaces their `Lifecycle::Ignored`), and the kernel would write into freed memory.
+async fn read_all(file: File, job: Job) {
+    let mut reads = Reads::new();
+    let ended = AssertUnwindSafe(pass_on(&file, job, &mut reads)).catch_unwind().await;
+    while reads.next().await.is_some() {}
+    if let Err(panic) = ended {
+        resume_unwind(panic);
+    }
+}
+
+async fn pass_on<'a>(file: &'a File, mut job: Job, reads: &mut Reads<'a>) {
     let entries = job.entries.clone();
     let mut ahead = entries.iter().skip(job.first).peekable();
-    let mut reads = FuturesOrdered::new();
     loop {
         let next = ahead.peek().filter(|_| reads.len() < job.reads_in_flight).copied();
         if next.is_none() && reads.is_empty() {
@@ -67,16 +84,15 @@ async fn read_all(file: File, mut job: Job) {
             biased;
             () = job.out.closed() => return,
             buffer = job.pool.take(wanted), if next.is_some() => {
-                if let Some(entry) = ahead.next() {
-                    let file = &file;
-                    reads.push_back(async move {
+                if let Some(entry) = ahead.next().cloned() {
+                    reads.push_back(Box::pin(async move {
                         let (read, buffer) = read(file, buffer, entry.offset).await;
                         (entry, read, buffer)
-                    });
+                    }));
                 }
             }
             Some((entry, read, buffer)) = reads.next(), if !reads.is_empty() => {
-                if !job.deliver(entry, read, buffer).await {
+                if !job.deliver(&entry, read, buffer).await {
                     return;
                 }
             }
@@ -84,8 +100,8 @@ async fn read_all(file: File, mut job: Job) {
     }
 }
 
-/// Fills the buffer from `offset` on. The kernel owns the memory while it does; given up half-way, the
-/// memory stays with the ring until the kernel is through with it.
+/// Fills the buffer from `offset` on. The kernel owns the memory while it does: to be awaited to its end,
+/// see [`read_all`].
 async fn read(file: &File, mut buffer: PooledBuf, offset: u64) -> (io::Result<()>, PooledBuf) {
     let len = buffer.len();
     let (mut memory, start) = buffer.take_memory();
