@@ -143,7 +143,10 @@ impl AsMut<[u8]> for PooledBuf {
 impl Drop for PooledBuf {
     fn drop(&mut self) {
         let away = self.buffer.as_ref().is_some_and(|buffer| buffer.memory.is_empty());
-        debug_assert!(!away || std::thread::panicking(), "a read was given up, see uring::read_all");
+        debug_assert!(
+            !away || std::thread::panicking(),
+            "a read was given up, see uring::read_all"
+        );
         // Refused where the pool is gone or has enough: then the memory is freed here. One whose
         // memory is still with a read must not go back.
         if let Some(buffer) = self.buffer.take().filter(|buffer| !buffer.memory.is_empty()) {
