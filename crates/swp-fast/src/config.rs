@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::wire::{
-    BODY_LIMIT, FRAGMENT_OVERHEAD, HASH_RUN, Integrity, Key, MAX_HEADER, MAX_NAME, MAX_TAG, Resume,
+    BODY_LIMIT, FRAGMENT_OVERHEAD, HASH_RUN, Integrity, Key, MAX_COUNT, MAX_HEADER, MAX_NAME,
+    MAX_TAG, Resume, Seq, SessionId,
 };
 
 /// The largest message that this crate takes or delivers unless told otherwise.
@@ -91,6 +92,20 @@ pub enum Slow {
     },
 }
 
+/// Where a publisher goes on with a session that ended without a word, because its process died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishResume {
+    /// The session.
+    pub session: SessionId,
+    /// Its last epoch; the publisher that goes on takes the next. Of two that were given the same, consumers
+    /// could not tell one from the other: keep the new one before you begin with it.
+    pub epoch: u32,
+    /// The first frame that is written. Every consumer that counts held all before it.
+    pub next: Seq,
+    /// Where in the session's bytes that frame begins.
+    pub next_bytes: u64,
+}
+
 /// Ends a consumer's membership when much was sent to it and nothing at all was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnackedLimit {
@@ -144,6 +159,10 @@ pub struct PublishConfig {
     pub claim_timeout: Duration,
     /// See [`UnackedLimit`]. Default none.
     pub unacked_limit: Option<UnackedLimit>,
+    /// Goes on with a session that a publisher before this one was cut off from. What is written must be what
+    /// it would have written, frame by frame, from `next` on. Its consumers come back by themselves, with what
+    /// they hold, within its `idle_timeout`; others are late. Default none.
+    pub resume: Option<PublishResume>,
 }
 
 impl Default for PublishConfig {
@@ -166,6 +185,7 @@ impl Default for PublishConfig {
             idle_timeout: Duration::from_secs(10),
             claim_timeout: Duration::from_millis(200),
             unacked_limit: None,
+            resume: None,
         }
     }
 }
@@ -190,6 +210,10 @@ impl PublishConfig {
         within("retained_bytes", self.retained_bytes, self.frame_bytes as u64..=1 << 40)?;
         within("retained_frames", self.retained_frames, 1..=1 << 24)?;
         within("max_message_bytes", self.max_message_bytes, 1..=1 << 40)?;
+        if let Some(resume) = &self.resume {
+            within("resume.epoch", u64::from(resume.epoch), 0..=u64::from(u32::MAX - 1))?;
+            within("resume.next_bytes", resume.next_bytes, 0..=MAX_COUNT)?;
+        }
         if self.key.is_some() && self.integrity != Integrity::Blake3 {
             return Err(ConfigError::KeyNeedsBlake3(self.integrity));
         }

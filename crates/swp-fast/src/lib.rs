@@ -48,7 +48,8 @@
 //! # Limits
 //! - A stream has one publisher, and consumers that take part from its start, or as [`LateJoin`] says.
 //! - Nothing is stored: a consumer that died can [resume](SubscribeConfig::resume) while its publisher
-//!   retains, or can read again, what it lacks.
+//!   retains, or can read again, what it lacks; a publisher that died can be
+//!   [gone on with](PublishConfig::resume) where its stream can be read again.
 //! - Messages are 0 bytes to 64 MiB (by default), whatever the broker's `max_payload` is.
 //! - A key authenticates frames; it does not encrypt them. Use TLS to the broker for that.
 #![forbid(unsafe_code)]
@@ -70,7 +71,8 @@ pub use api::{
     SendError, SessionError, SubscribeError, Subscriber, TrySendError,
 };
 pub use config::{
-    ConfigError, ConfirmEnd, LateJoin, PublishConfig, Slow, SubscribeConfig, UnackedLimit,
+    ConfigError, ConfirmEnd, LateJoin, PublishConfig, PublishResume, Slow, SubscribeConfig,
+    UnackedLimit,
 };
 #[cfg(feature = "nats")]
 pub use driver::{ClientEvents, Denial, OpenPast, PastFrame, PastFrames};

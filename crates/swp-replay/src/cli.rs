@@ -149,6 +149,9 @@ pub(crate) struct PlayArgs {
     /// Play what can be read of a damaged or unfinished capture
     #[arg(long)]
     pub(crate) partial: bool,
+    /// Keep in FILE how far the consumers are; where FILE is there already, go on from there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) resume_state: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
     #[command(flatten)]

@@ -5,7 +5,8 @@
 //!   connect      broker and credentials       recv, sink   stream -> capture, subjects, or nothing
 //!   interrupt    Ctrl-C                       record_nats  subjects -> capture
 //!   progress     while it runs                inspect      info, verify, cat, gen
-//!                                             recover      damaged capture -> whole capture
+//!   resume       how a recv goes on           recover      damaged capture -> whole capture
+//!   saved        how a play goes on           past         a capture, read again for latecomers
 //!   report       when it has ended            error        one sentence and an exit code
 //! ```
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ mod recover;
 mod recv;
 mod report;
 mod resume;
+mod saved;
 mod sink;
 mod trailer;
 mod units;

@@ -48,7 +48,7 @@ fn send_from(
 }
 
 /// The position in the index of the block that holds a frame, and how many frames of it come before.
-fn position_of(capture: &Capture, frame: u64) -> (usize, usize) {
+pub(crate) fn position_of(capture: &Capture, frame: u64) -> (usize, usize) {
     let mut before = 0;
     for (position, entry) in capture.index().iter().enumerate() {
         let end = before + entry.frames.len() as u64;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use swp_fast::wire::{Integrity, MAX_HEADER};
 use swp_fast::{
-    Endpoint, LateJoin, LostReason, PackedBody, PublishConfig, Publisher, PublisherStats,
-    SenderEvent, Slow,
+    Endpoint, LateJoin, LostReason, PackedBody, PublishConfig, PublishResume, Publisher,
+    PublisherStats, SenderEvent, Slow,
 };
 use swp_replay::capture::{Block, Capture, CaptureError, Unpacker};
 use swp_replay::disk::{Disk, DiskOptions};
@@ -20,6 +20,7 @@ use crate::interrupt::Interrupt;
 use crate::past;
 use crate::progress::Progress;
 use crate::report::{Report, Transfer};
+use crate::saved::{SAVE_INTERVAL, SavedFile};
 use crate::trailer::StreamTrailer;
 use crate::units::{hex, show_bytes, show_count};
 
@@ -34,22 +35,27 @@ pub(crate) async fn play(args: &PlayArgs, report: &mut Report) -> Result<(), Err
     let stream = stream_name(args)?;
     let config = publish_config(args)?;
     let mut interrupt = Interrupt::listen()?;
-    let Stage { capture, disk, broker, publisher } = tokio::select! {
+    let stage = tokio::select! {
         stage = set_up(args, &stream, config) => stage?,
         () = interrupt.wait() => {
             return Err(Error::Interrupted("interrupted before anything was sent".to_owned()));
         }
+    };
+    let Some(Stage { capture, disk, broker, publisher, saved, skip, min_consumers }) = stage else {
+        return Ok(());
     };
     let player = Player {
         publisher: &publisher,
         capture: &capture,
         verifies: args.integrity != Integrity::Blake3,
         wait: args.wait,
+        skip,
         lost: Mutex::default(),
+        saved: Mutex::new(saved),
     };
     let mut progress = Progress::new(quiet, Some(capture.totals().messages));
     let server = broker.is_managed().then(|| broker.url.clone());
-    player.say_waiting(&progress, &stream, args, server.as_deref());
+    player.say_waiting(&progress, &stream, min_consumers, server.or(args.connect.server.clone()));
     let mut started = Instant::now();
     let result = tokio::select! {
         result = player.run(disk, &mut progress, &mut started) => result,
@@ -57,6 +63,7 @@ pub(crate) async fn play(args: &PlayArgs, report: &mut Report) -> Result<(), Err
     };
     progress.done();
     let stats = publisher.stats();
+    let kept = player.keep(result.is_ok());
     if let Err(error) = &result {
         // Where the broker is gone, nobody can be told.
         let _ = tokio::time::timeout(ABORT_TIMEOUT, publisher.abort(&error.to_string())).await;
@@ -64,7 +71,9 @@ pub(crate) async fn play(args: &PlayArgs, report: &mut Report) -> Result<(), Err
     let mut transfer = Transfer::default();
     transfer.published(&stats);
     transfer.dropped.insert("slow_consumer", broker.events.slow_consumer());
-    transfer.content_digest = Some(hex(&capture.totals().content));
+    // What was not delivered as a whole has no digest.
+    transfer.content_digest = result.is_ok().then(|| hex(&capture.totals().content));
+    transfer.resumed(skip.messages, skip.bytes);
     transfer.took(started.elapsed());
     report.transfer = Some(transfer);
     report.fields.insert("lost".to_owned(), player.lost_for_report());
@@ -73,12 +82,13 @@ pub(crate) async fn play(args: &PlayArgs, report: &mut Report) -> Result<(), Err
         match error {
             Error::Interrupted(text) => Error::Interrupted(format!(
                 "{text}: {} of {} messages were sent",
-                show_count(stats.messages),
+                show_count(skip.messages + stats.messages),
                 show_count(total)
             )),
             other => other,
         }
     })?;
+    kept?;
     player.all_through()
 }
 
@@ -88,15 +98,69 @@ struct Stage {
     disk: Disk,
     broker: Broker,
     publisher: Publisher,
+    saved: Option<SavedFile>,
+    skip: Skip,
+    min_consumers: usize,
+}
+
+/// What a replay that is gone on with does not read again.
+#[derive(Debug, Clone, Copy, Default)]
+struct Skip {
+    /// The number of the frame to begin with.
+    frame: u64,
+    /// The position of its block in the index, and how many frames of that come before.
+    block: usize,
+    in_block: usize,
+    /// The messages and bytes of body before it.
+    messages: u64,
+    bytes: u64,
+}
+
+impl Skip {
+    fn to(capture: &Capture, point: &PublishResume) -> Result<Skip, Error> {
+        let frame = point.next.get();
+        let (block, in_block) = past::position_of(capture, frame);
+        let messages = match capture.blocks(block).next() {
+            None => capture.totals().messages,
+            Some(found) => {
+                let found = found?;
+                let passed = found.frames.iter().take(in_block);
+                let first = capture.index().first().map_or(0, |entry| entry.first_seq);
+                let before = found.first_seq.saturating_sub(first);
+                before + passed.map(|frame| u64::from(frame.messages)).sum::<u64>()
+            }
+        };
+        Ok(Skip { frame, block, in_block, messages, bytes: point.next_bytes })
+    }
 }
 
 /// Opens the capture, then finds the broker, then claims the stream: whatever is wrong is said before
-/// anybody else is troubled.
-async fn set_up(args: &PlayArgs, stream: &str, config: PublishConfig) -> Result<Stage, Error> {
+/// anybody else is troubled. `None` where all of it was played already.
+async fn set_up(
+    args: &PlayArgs,
+    stream: &str,
+    config: PublishConfig,
+) -> Result<Option<Stage>, Error> {
     let quiet = args.output.quiet;
     let capture = open(&args.capture, args.partial, quiet).await?;
-    let config = fit_frames(config, &capture);
-    let disk_options = DiskOptions { engine: args.io, ..DiskOptions::default() };
+    let mut config = fit_frames(config, &capture);
+    let mut saved = match &args.resume_state {
+        Some(path) => SavedFile::open(path, stream, &capture)?,
+        None => None,
+    };
+    let mut skip = Skip::default();
+    if let Some(file) = &mut saved {
+        if file.is_finished() {
+            say_finished(args);
+            return Ok(None);
+        }
+        let point = file.take_over()?;
+        skip = Skip::to(&capture, &point)?;
+        config.resume = Some(point);
+        config.min_consumers = config.min_consumers.saturating_sub(file.through()).max(1);
+    }
+    let disk_options =
+        DiskOptions { engine: args.io, first_block: skip.block, ..DiskOptions::default() };
     let disk = Disk::start(&capture, disk_options).await?;
     if let Some(why) = disk.report().why.as_ref().filter(|_| !quiet) {
         eprintln!("{why}; reading with pread");
@@ -107,21 +171,39 @@ async fn set_up(args: &PlayArgs, stream: &str, config: PublishConfig) -> Result<
         .map_err(|error| Error::Failed(error.to_string()))?;
     let max_frame = config.frame_bytes.min(broker.client.server_info().max_payload);
     let packed = capture.superblock().body_bytes as usize + MAX_HEADER <= max_frame;
+    let min_consumers = config.min_consumers;
     let publisher = match packed {
         true => {
             let past = past::open(&capture, args.integrity != Integrity::Blake3);
             endpoint.publish_rewindable(stream, config, past).await?
         }
-        false if config.late_join == LateJoin::FromStart => {
+        false if config.late_join == LateJoin::FromStart || args.resume_state.is_some() => {
+            let option = match args.resume_state {
+                Some(_) => "--resume-state",
+                None => "--late-join start",
+            };
             return Err(Error::Usage(format!(
-                "--late-join start: the server takes messages of {max_frame} bytes at most, and {} holds frames of {}; raise its max_payload",
+                "{option}: the server takes messages of {max_frame} bytes at most, and {} holds frames of {}; raise its max_payload",
                 capture.path().display(),
                 capture.superblock().body_bytes
             )));
         }
         false => endpoint.publish(stream, config).await?,
     };
-    Ok(Stage { capture, disk, broker, publisher })
+    if let Some(path) = args.resume_state.as_ref().filter(|_| saved.is_none()) {
+        saved = Some(SavedFile::begin(path, stream, &capture, &publisher)?);
+    }
+    Ok(Some(Stage { capture, disk, broker, publisher, saved, skip, min_consumers }))
+}
+
+fn say_finished(args: &PlayArgs) {
+    if let Some(path) = args.resume_state.as_ref().filter(|_| !args.output.quiet) {
+        eprintln!(
+            "{} was played to its end already, says {}; remove that to play it again",
+            args.capture.display(),
+            path.display()
+        );
+    }
 }
 
 /// What a running replay works with.
@@ -132,8 +214,11 @@ struct Player<'a> {
     verifies: bool,
     /// How long to wait for the consumers; `None` is for ever.
     wait: Option<Duration>,
+    skip: Skip,
     /// Consumers that did not stay to the end, and did not come back.
     lost: Mutex<Vec<Lost>>,
+    /// Where it is kept how far it is.
+    saved: Mutex<Option<SavedFile>>,
 }
 
 /// A consumer that was lost.
@@ -150,13 +235,19 @@ impl Lost {
 }
 
 impl Player<'_> {
-    fn say_waiting(&self, progress: &Progress, stream: &str, args: &PlayArgs, url: Option<&str>) {
-        let server = url.or(args.connect.server.as_deref());
+    fn say_waiting(&self, progress: &Progress, stream: &str, count: usize, server: Option<String>) {
+        if self.skip.frame > 0 {
+            progress.say(&format!(
+                "going on behind the first {} of {} messages, which all consumers have",
+                show_count(self.skip.messages),
+                show_count(self.capture.totals().messages)
+            ));
+        }
         let option = server.map_or(String::new(), |url| format!(" --server {url}"));
         progress.say(&format!(
             "waiting for {} consumer{} on stream {stream}: run `swp-replay recv {stream} -o FILE{option}` elsewhere",
-            args.min_consumers,
-            if args.min_consumers == 1 { "" } else { "s" },
+            count,
+            if count == 1 { "" } else { "s" },
         ));
     }
 
@@ -184,7 +275,7 @@ impl Player<'_> {
             error = self.events(progress) => Err(error),
         }?;
         *started = Instant::now();
-        progress.start();
+        progress.start(self.skip.messages, self.skip.bytes);
         let work = async {
             self.send_all(disk).await?;
             let totals = self.capture.totals();
@@ -195,6 +286,32 @@ impl Player<'_> {
         tokio::select! {
             result = work => result,
             error = self.watch(progress) => Err(error),
+            error = self.keep_on() => Err(error),
+        }
+    }
+
+    /// Keeps how far it is; returns only where that fails.
+    async fn keep_on(&self) -> Error {
+        let mut ticks = tokio::time::interval(SAVE_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let mut saved = self.saved.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let Some(file) = saved.as_mut() else { break };
+            if let Err(error) = file.save(self.publisher) {
+                return error;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// The last time that it is kept.
+    fn keep(&self, finished: bool) -> Result<(), Error> {
+        let mut saved = self.saved.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match saved.as_mut() {
+            Some(file) if finished => file.finish(self.publisher),
+            Some(file) => file.save(self.publisher),
+            None => Ok(()),
         }
     }
 
@@ -203,24 +320,26 @@ impl Player<'_> {
         let packed =
             self.capture.superblock().body_bytes as usize <= self.publisher.max_body_bytes();
         let mut unpacker = Unpacker::default();
+        let mut skip = self.skip.in_block;
         while let Some(block) = disk.next().await {
             let block = block?;
             if self.verifies || !packed {
                 block.verify().map_err(|_| self.corrupt(block.number))?;
             }
             match packed {
-                true => self.send_packed(block).await?,
+                true => self.send_packed(block, std::mem::take(&mut skip)).await?,
                 false => self.send_records(block, &mut unpacker).await?,
             }
         }
         Ok(())
     }
 
-    /// The bodies as they are.
-    async fn send_packed(&self, block: Block) -> Result<(), Error> {
+    /// The bodies as they are, but for the first few.
+    async fn send_packed(&self, block: Block, skip: usize) -> Result<(), Error> {
         let bodies = block
             .frames
             .iter()
+            .skip(skip)
             .map(|frame| PackedBody {
                 range: frame.range(),
                 kind: frame.kind,
@@ -308,7 +427,8 @@ impl Player<'_> {
                 },
                 _ = ticks.tick() => {
                     let stats = self.publisher.stats();
-                    progress.show(stats.messages, stats.bytes, &standing(&stats));
+                    let Skip { messages, bytes, .. } = self.skip;
+                    progress.show(messages + stats.messages, bytes + stats.bytes, &standing(&stats));
                     if !looked && stats.consumers.iter().any(|consumer| consumer.dropped > 0) {
                         looked = true;
                         if let Err(error) = find_damage(self.capture).await {

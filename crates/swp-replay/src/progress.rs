@@ -19,6 +19,7 @@ pub(crate) struct Progress {
     started: Instant,
     last: (Instant, u64),
     total_messages: Option<u64>,
+    messages_before: u64,
 }
 
 enum Show {
@@ -36,7 +37,7 @@ impl Progress {
             (false, true) => Show::Bar(bar(total_messages)),
         };
         let now = Instant::now();
-        Progress { show, started: now, last: (now, 0), total_messages }
+        Progress { show, started: now, last: (now, 0), total_messages, messages_before: 0 }
     }
 
     /// How often [`Progress::show`] is to be called.
@@ -56,10 +57,11 @@ impl Progress {
         }
     }
 
-    /// The time starts now: before, something was waited for.
-    pub(crate) fn start(&mut self) {
+    /// The time starts now: before, something was waited for. This much was there already.
+    pub(crate) fn start(&mut self, messages: u64, bytes: u64) {
         self.started = Instant::now();
-        self.last = (self.started, 0);
+        self.last = (self.started, bytes);
+        self.messages_before = messages;
     }
 
     /// Shows where the command stands; `more` is put behind it.
@@ -72,8 +74,9 @@ impl Progress {
         let rate = bytes.saturating_sub(before_bytes) as f64 / seconds;
         self.last = (now, bytes);
         let left = match self.total_messages {
-            Some(total) if messages > 0 && messages < total => {
-                let per_message = self.started.elapsed().as_secs_f64() / messages as f64;
+            Some(total) if messages > self.messages_before && messages < total => {
+                let come = messages - self.messages_before;
+                let per_message = self.started.elapsed().as_secs_f64() / come as f64;
                 format!(", {:.0} s left", per_message * (total - messages) as f64)
             }
             _ => String::new(),

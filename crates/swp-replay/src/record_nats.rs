@@ -72,7 +72,7 @@ pub(crate) async fn record(args: &RecordArgs, report: &mut Report) -> Result<(),
         file_bytes: 0,
     };
     let started = Instant::now();
-    progress.start();
+    progress.start(0, 0);
     let result = tokio::select! {
         result = recorder.run(args, &mut progress) => result,
         () = interrupt.wait() => Ok(()),

@@ -71,7 +71,7 @@ pub(crate) async fn recv(args: &RecvArgs, report: &mut Report) -> Result<(), Err
         0 => "joined".to_owned(),
         messages => format!("joined; {} messages are here already", show_count(messages)),
     });
-    progress.start();
+    progress.start(held.0, held.1);
     let file = args.output_file.clone();
     let mut consumer = Consumer { subscriber, sink, file, messages: held.0, bytes: held.1 };
     let started = Instant::now();
@@ -82,7 +82,8 @@ pub(crate) async fn recv(args: &RecvArgs, report: &mut Report) -> Result<(), Err
     progress.done();
     let mut transfer = Transfer::default();
     transfer.received(&consumer.subscriber.stats());
-    (transfer.messages, transfer.bytes) = (consumer.messages, consumer.bytes);
+    (transfer.messages, transfer.bytes) = (consumer.messages - held.0, consumer.bytes - held.1);
+    transfer.resumed(held.0, held.1);
     transfer.dropped.insert("slow_consumer", broker.events.slow_consumer());
     let result = match received {
         Ok(()) => consumer.end(&mut transfer, &mut interrupt).await,
@@ -90,7 +91,6 @@ pub(crate) async fn recv(args: &RecvArgs, report: &mut Report) -> Result<(), Err
     };
     transfer.took(started.elapsed());
     report.transfer = Some(transfer);
-    report.fields.insert("resumed_messages".to_owned(), held.0.into());
     result
 }
 

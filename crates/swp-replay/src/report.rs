@@ -16,6 +16,9 @@ pub(crate) struct Transfer {
     pub(crate) messages: u64,
     /// Of frame bodies over a session, of payload when recording or generating.
     pub(crate) bytes: u64,
+    /// Of the messages, those that were transferred before this command began: no part of the rates.
+    pub(crate) resumed_messages: u64,
+    pub(crate) resumed_bytes: u64,
     pub(crate) seconds: f64,
     pub(crate) messages_per_s: f64,
     pub(crate) bytes_per_s: f64,
@@ -25,6 +28,8 @@ pub(crate) struct Transfer {
     pub(crate) group_retransmits: u64,
     /// Frames sent to consumers that joined behind the present.
     pub(crate) caught_up_frames: u64,
+    /// Frames not sent, because all consumers held them when the replay was gone on with.
+    pub(crate) passed_over_frames: u64,
     pub(crate) duplicates: u64,
     pub(crate) dropped: BTreeMap<&'static str, u64>,
     pub(crate) rtt_ns: Rtt,
@@ -70,6 +75,7 @@ impl Transfer {
         self.retransmits = stats.retransmits;
         self.group_retransmits = stats.group_retransmits;
         self.caught_up_frames = stats.caught_up_frames;
+        self.passed_over_frames = stats.passed_over_frames;
         self.rtt_ns = Rtt { p50: stats.rtt.p50_ns, p99: stats.rtt.p99_ns, max: stats.rtt.max_ns };
         self.dropped.extend(stats.dropped.by_cause());
         self.duplicates = stats.consumers.iter().map(|consumer| consumer.duplicates).sum();
@@ -102,21 +108,38 @@ impl Transfer {
         self.dropped.extend(stats.dropped.by_cause());
     }
 
+    /// Adds what was transferred before this command began.
+    pub(crate) fn resumed(&mut self, messages: u64, bytes: u64) {
+        (self.resumed_messages, self.resumed_bytes) = (messages, bytes);
+        self.messages += messages;
+        self.bytes += bytes;
+    }
+
     /// Sets time and rates.
     pub(crate) fn took(&mut self, elapsed: Duration) {
         self.seconds = elapsed.as_secs_f64();
         if self.seconds > 0.0 {
-            self.messages_per_s = self.messages as f64 / self.seconds;
-            self.bytes_per_s = self.bytes as f64 / self.seconds;
+            let messages = self.messages - self.resumed_messages;
+            self.messages_per_s = messages as f64 / self.seconds;
+            self.bytes_per_s = (self.bytes - self.resumed_bytes) as f64 / self.seconds;
         }
     }
 
     /// The summary for people.
     pub(crate) fn print(&self) {
+        if self.resumed_messages > 0 {
+            eprintln!(
+                "{} messages, {}, of which {} and {} were there before",
+                show_count(self.messages),
+                show_bytes(self.bytes as f64),
+                show_count(self.resumed_messages),
+                show_bytes(self.resumed_bytes as f64),
+            );
+        }
         eprintln!(
             "{} messages, {}, in {:.3} s: {} messages/s, {}/s",
-            show_count(self.messages),
-            show_bytes(self.bytes as f64),
+            show_count(self.messages - self.resumed_messages),
+            show_bytes((self.bytes - self.resumed_bytes) as f64),
             self.seconds,
             show_count(self.messages_per_s as u64),
             show_bytes(self.bytes_per_s),

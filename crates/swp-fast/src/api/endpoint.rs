@@ -17,7 +17,7 @@ use crate::driver::{
     SubscribeShared, random_id, run_publisher, run_subscriber,
 };
 use crate::proto::{Receiver, Sender, SenderIds};
-use crate::wire::{PeerId, SessionId};
+use crate::wire::{PeerId, Seq, SessionId};
 
 /// What an endpoint must know of its client.
 #[derive(Debug, Clone)]
@@ -78,7 +78,11 @@ impl Endpoint {
     /// Like [`Self::publish`], for a stream whose frames can be read again: `past` opens it at the frame
     /// with the given number. Then consumers that were cut off for long can resume, and late ones can have
     /// everything ([`crate::LateJoin::FromStart`]). Frame numbers are those of the bodies given to
-    /// [`Publisher::send_packed`], in that order, counted from 0; nothing else may be sent.
+    /// [`Publisher::send_packed`], in that order, counted from 0; nothing else can be sent.
+    ///
+    /// Such a stream can also be gone on with when its publisher's process died: keep what
+    /// [`Publisher::resume_point`] says, and give it to the next process as [`PublishConfig::resume`]. It
+    /// begins with the body whose number that is.
     ///
     /// # Errors
     /// See [`PublishError`].
@@ -101,16 +105,18 @@ impl Endpoint {
             .map_err(|reason| PublishError::InvalidStream { stream: stream.to_owned(), reason })?;
         config.frame_bytes = config.frame_bytes.min(self.client.server_info().max_payload);
         let random = |error: getrandom::Error| PublishError::Random(error.to_string());
-        let ids = SenderIds {
-            session: SessionId(random_id().map_err(random)?),
-            epoch: 1,
-            inbox: PeerId(random_id().map_err(random)?),
+        let (session, epoch) = match config.resume {
+            Some(resume) => (resume.session, resume.epoch.saturating_add(1)),
+            None => (SessionId(random_id().map_err(random)?), 1),
         };
-        let outbox = Outbox::new(&config);
+        let ids = SenderIds { session, epoch, inbox: PeerId(random_id().map_err(random)?) };
+        let outbox = Outbox::new(&config, past.is_some());
         let max_body_bytes = config.max_body_bytes();
-        if past.is_none() && config.late_join == LateJoin::FromStart {
+        if past.is_none() && (config.late_join == LateJoin::FromStart || config.resume.is_some()) {
             return Err(PublishError::NoPast);
         }
+        let next = config.resume.map_or(Seq::ZERO, |resume| resume.next);
+        let progress = Progress { flushed: next, acked: next, ..Progress::default() };
         let mut sender = Sender::new(config, ids, self.clock.now())?;
         if past.is_some() {
             sender.set_rewindable();
@@ -125,7 +131,7 @@ impl Endpoint {
             wake: Notify::new(),
             room: Notify::new(),
             request: Mutex::default(),
-            progress: watch::Sender::new(Progress::default()),
+            progress: watch::Sender::new(progress),
         });
         let events = run_publisher(
             self.client.clone(),

@@ -28,8 +28,11 @@ pub enum PublishError {
     /// The configuration cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// [`crate::LateJoin::FromStart`] needs [`super::Endpoint::publish_rewindable`].
-    #[error("consumers can join from the start only where the stream can be read again")]
+    /// [`crate::LateJoin::FromStart`] and [`crate::PublishConfig::resume`] need
+    /// [`super::Endpoint::publish_rewindable`].
+    #[error(
+        "consumers can join from the start, and a session be gone on with, only where the stream can be read again"
+    )]
     NoPast,
     /// The stream is not to be had.
     #[error(transparent)]
@@ -55,6 +58,9 @@ pub enum TrySendError {
         /// Its length.
         bytes: usize,
     },
+    /// What is sent to this stream must be found again in its past: only packed bodies can be.
+    #[error("a stream that can be read again takes packed bodies only: use send_packed")]
+    PackedOnly,
     /// The session is over, or finishing.
     #[error(transparent)]
     Closed(SessionError),
@@ -70,6 +76,9 @@ pub enum SendError {
         /// Its length.
         bytes: usize,
     },
+    /// What is sent to this stream must be found again in its past: only packed bodies can be.
+    #[error("a stream that can be read again takes packed bodies only: use send_packed")]
+    PackedOnly,
     /// The block is not one that can be sent.
     #[error(transparent)]
     Block(#[from] WriteError),

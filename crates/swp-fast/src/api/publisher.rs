@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use super::{SendError, SessionError, TrySendError};
+use crate::config::PublishResume;
 use crate::driver::{Progress, PublishShared, Refused, lock};
 use crate::proto::{PackedBody, PublisherStats, SenderEvent, WriteError};
 use crate::wire::Seq;
@@ -46,6 +47,7 @@ impl Publisher {
             Ok((seq, was_empty)) => Ok(self.queued(seq, was_empty)),
             Err(Refused::Blocked) => Err(TrySendError::Blocked),
             Err(Refused::TooLarge) => Err(TrySendError::TooLarge { bytes: message.len() }),
+            Err(Refused::PackedOnly) => Err(TrySendError::PackedOnly),
             Err(Refused::Closed) => Err(TrySendError::Closed(self.why_closed())),
         }
     }
@@ -75,6 +77,7 @@ impl Publisher {
         match self.when_room(push).await {
             Ok((seq, was_empty)) => Ok(self.queued(seq, was_empty)),
             Err(Refused::TooLarge) => Err(SendError::TooLarge { bytes: message.len() }),
+            Err(Refused::PackedOnly) => Err(SendError::PackedOnly),
             Err(_) => Err(SendError::Closed(self.why_closed())),
         }
     }
@@ -221,6 +224,13 @@ impl Publisher {
     /// The counters as they stand.
     pub fn stats(&self) -> PublisherStats {
         lock(&self.shared.sender).stats()
+    }
+
+    /// Where another process could go on with this session, should this one die: behind what every consumer
+    /// that counts holds. See [`crate::PublishConfig::resume`]; keep it as often as it may be worth, for
+    /// what was sent since is looked at again.
+    pub fn resume_point(&self) -> PublishResume {
+        lock(&self.shared.sender).resume_point()
     }
 
     /// The largest body that a frame of this session takes, in bytes.

@@ -26,6 +26,8 @@ pub(crate) enum Refused {
     Blocked,
     /// The message is longer than `max_message_bytes`.
     TooLarge,
+    /// Only packed bodies are taken.
+    PackedOnly,
     /// The session is over or finishing.
     Closed,
 }
@@ -38,6 +40,8 @@ pub(crate) struct Outbox {
     /// The number that the open frame will have.
     next: Seq,
     closed: bool,
+    /// Frames must be those of a past that can be read again.
+    packed_only: bool,
     body_limit: usize,
     piece_limit: usize,
     queue_limit: usize,
@@ -45,14 +49,15 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(config: &crate::config::PublishConfig) -> Outbox {
+    pub(crate) fn new(config: &crate::config::PublishConfig, packed_only: bool) -> Outbox {
         let body_limit = config.max_body_bytes();
         Outbox {
             open: OpenFrame::new(body_limit),
             queue: VecDeque::new(),
             queued_bytes: 0,
-            next: Seq::ZERO,
+            next: config.resume.map_or(Seq::ZERO, |resume| resume.next),
             closed: false,
+            packed_only,
             body_limit,
             piece_limit: config.max_piece_bytes(),
             queue_limit: config.queue_bytes,
@@ -71,6 +76,9 @@ impl Outbox {
         if self.closed {
             return Err(Refused::Closed);
         }
+        if self.packed_only {
+            return Err(Refused::PackedOnly);
+        }
         let was_empty = self.is_empty();
         if !was_empty && self.queued_bytes + self.open.body_len() + len > self.queue_limit {
             return Err(Refused::Blocked);
@@ -88,6 +96,9 @@ impl Outbox {
         len: usize,
         message: impl FnOnce() -> Bytes,
     ) -> Result<(Seq, bool), Refused> {
+        if self.packed_only {
+            return Err(Refused::PackedOnly);
+        }
         if len as u64 > self.message_limit {
             return Err(Refused::TooLarge);
         }

@@ -178,6 +178,10 @@ impl PublishTask {
         }
         let waiting = !lock(&self.shared.outbox).is_empty();
         sender.note_backlog(waiting && !sender.can_write());
+        if waiting && sender.can_write() && self.transmits.is_empty() {
+            // Nothing goes out whose flush would end this wait.
+            self.shared.wake.notify_one();
+        }
         if taken > 0 {
             self.shared.room.notify_waiters();
         }

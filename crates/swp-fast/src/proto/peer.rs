@@ -63,6 +63,8 @@ pub(super) struct Peer {
     pub(super) was_member: bool,
     pub(super) start: Seq,
     pub(super) start_bytes: u64,
+    /// It held frames up to here when it joined: beyond what was sent, where its publisher was replaced.
+    pub(super) held_end: Seq,
     pub(super) window_frames: u64,
     pub(super) window_bytes: u64,
     pub(super) credit: Credit,
@@ -144,6 +146,8 @@ impl Peer {
             ..
         } = joining;
         let (at_present, was_member) = (joining.at_present, joining.was_member);
+        let sack = joining.behind.as_ref().and_then(|held| held.iter().next_back());
+        let held_end = sack.map_or(start, |(_, end)| end);
         let catch_up = joining.behind.map(|held| CatchUp {
             reread: RetransmitQueue::starting_at(start, start_bytes),
             held,
@@ -166,6 +170,7 @@ impl Peer {
             was_member,
             start,
             start_bytes,
+            held_end,
             window_frames,
             window_bytes,
             credit: Credit {
@@ -207,6 +212,12 @@ impl Peer {
     pub(super) fn paces(&self) -> bool {
         let listens = self.catch_up.as_ref().is_none_or(|catch_up| catch_up.told_live);
         self.required && self.counts() && listens
+    }
+
+    /// Whether the group is to be sent this frame, the next one, for its sake.
+    pub(super) fn wants_of_group(&self, next: Seq) -> bool {
+        let listens = self.catch_up.as_ref().is_none_or(|catch_up| catch_up.told_live);
+        self.counts() && listens && self.cumulative <= next
     }
 
     /// The lowest frame that the shared queue has to keep for it; `None` where it keeps none. `first` is
@@ -438,6 +449,15 @@ impl Peer {
             self.catch_up = None;
         }
         None
+    }
+
+    /// It was told to listen to the group, and says that it does while it lacks nothing: from here on it is as
+    /// the others are. At once, before more is sent, or all of that would go to its inbox as well.
+    pub(super) fn notes_present(&mut self, sent_end: Seq) -> bool {
+        let listens = |behind: &CatchUp| !behind.caught_up && behind.told_live && behind.live;
+        self.catch_up.as_ref().is_some_and(listens)
+            && self.next_behind(sent_end).is_none()
+            && self.is_caught_up()
     }
 
     /// Whether it listens to the group; it may not have done so yet where it was told to.

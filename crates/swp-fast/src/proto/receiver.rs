@@ -139,6 +139,8 @@ pub struct Receiver {
     session: Option<Session>,
     /// The publisher gave this consumer up, for this reason; it asks to be let in again until then.
     given_up: Option<(String, Time)>,
+    /// It has said that it is through; a publisher that was replaced since has to be told again.
+    closing: bool,
     /// Everything below is here: the cumulative ack.
     next: Seq,
     /// Frames above `next`, by their distance from it; bounded by the window.
@@ -198,6 +200,7 @@ impl Receiver {
             state: State::Connecting { syn_at: now, interval: SYN_INTERVAL },
             session: None,
             given_up: None,
+            closing: false,
             next,
             early: VecDeque::new(),
             early_ranges: RangeSet::default(),
@@ -277,7 +280,8 @@ impl Receiver {
 
     /// Everything was consumed: the publisher may know. Does nothing before [`Self::at_end`].
     pub fn close(&mut self, now: Time) {
-        if self.at_end() && self.state == State::Open {
+        if self.at_end() && self.state == State::Open && !self.closing {
+            self.closing = true;
             self.state = State::Ending { fin_ack_at: now, interval: FIN_ACK_INTERVAL };
         }
     }

@@ -26,7 +26,7 @@ use super::retransmit::RetransmitQueue;
 use super::rtt::RttHistogram;
 use super::stats::{ConsumerStats, DropCounts, PublisherStats};
 use super::{Dest, Transmit};
-use crate::config::{ConfigError, PublishConfig};
+use crate::config::{ConfigError, PublishConfig, PublishResume};
 use crate::time::Time;
 use crate::wire::{Ack, Control, Fin, PeerId, ResetCode, Sealer, Seq, SessionId};
 
@@ -192,7 +192,8 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// A publisher that starts by claiming its stream.
+    /// A publisher that starts by claiming its stream. Where `config` goes on with a session, `ids` name that
+    /// session and its next epoch.
     ///
     /// # Errors
     /// Where `config` cannot work.
@@ -203,6 +204,8 @@ impl Sender {
         } else {
             State::Claiming { until: now + config.claim_timeout, announce_at: now }
         };
+        let (next, next_bytes) =
+            config.resume.map_or((Seq::ZERO, 0), |resume| (resume.next, resume.next_bytes));
         let mut sender = Sender {
             sealer: Sealer::new(config.key.clone()),
             config,
@@ -210,10 +213,10 @@ impl Sender {
             state,
             started: false,
             peers: BTreeMap::new(),
-            queue: RetransmitQueue::default(),
-            unsent: Seq::ZERO,
-            written_bytes: 0,
-            sent_bytes: 0,
+            queue: RetransmitQueue::starting_at(next, next_bytes),
+            unsent: next,
+            written_bytes: next_bytes,
+            sent_bytes: next_bytes,
             control: VecDeque::new(),
             control_seq: Seq::ZERO,
             events: VecDeque::new(),
@@ -262,13 +265,14 @@ impl Sender {
         let ours = header.session == self.ids.session && header.epoch == self.ids.epoch;
         match control {
             Control::Syn(syn) if syn.peer.0 == header.session.0 => self.handle_syn(now, syn),
+            // The bus brings back what this publisher says itself.
             Control::Announce(announce) => {
-                if header.session != self.ids.session {
+                if announce.peer != self.ids.inbox {
                     self.handle_announce(announce);
                 }
             }
             Control::Reset(reset) if reset.peer == self.ids.inbox => self.handle_objection(&reset),
-            _ if !ours => self.drop_as(|dropped| &mut dropped.foreign),
+            control if !ours => self.handle_foreign(header, &control),
             Control::Ack(ack) => self.handle_ack(now, header.seq, &ack),
             Control::FinAck(fin_ack) => self.handle_fin_ack(now, fin_ack.peer),
             Control::Reset(reset) => self.handle_leave(&reset),
@@ -283,11 +287,16 @@ impl Sender {
         };
         let top = ack.sack.iter().next_back().map_or(ack.cumulative, |(_, end)| end);
         let latest = ack.latest.map_or(Seq::ZERO, Seq::next);
-        if top.max(latest) > self.unsent.max(peer.start) || ack.cumulative < peer.start {
+        if top.max(latest) > self.unsent.max(peer.held_end) || ack.cumulative < peer.start {
             return self.drop_as(|dropped| &mut dropped.forged);
         }
         self.stats.acks += 1;
+        // What it holds of frames that this publisher has not come to says nothing of those between.
+        let ack = &Ack { sack: ack.sack.below(self.unsent), ..ack.clone() };
         let outcome = peer.handle_ack(now, (ack_seq, ack), &self.queue, ack_delay);
+        if peer.notes_present(self.unsent) {
+            self.catching_up = self.catching_up.saturating_sub(1);
+        }
         // Reports of credit alone must not put off the question about what is in flight.
         if outcome.news || !peer.has_unacked(self.unsent) {
             peer.waiting_since = now;
@@ -397,6 +406,14 @@ impl Sender {
     /// The next event, oldest first. At most a few per input.
     pub fn poll_event(&mut self) -> Option<SenderEvent> {
         self.events.pop_front()
+    }
+
+    /// Where another publisher could go on in this one's place: everything before is held by every consumer
+    /// that counts.
+    pub fn resume_point(&self) -> PublishResume {
+        let SenderIds { session, epoch, .. } = self.ids;
+        let (next, next_bytes) = (self.queue.first_seq(), self.queue.first_bytes());
+        PublishResume { session, epoch, next, next_bytes }
     }
 
     /// Every frame below this is held by every consumer.

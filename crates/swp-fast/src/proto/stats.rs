@@ -118,6 +118,8 @@ pub struct PublisherStats {
     pub group_retransmits: u64,
     /// Data frames sent again to consumers that joined behind the present.
     pub caught_up_frames: u64,
+    /// Data frames not sent, because every consumer held them when this publisher went on with its session.
+    pub passed_over_frames: u64,
     /// The id of the consumer whose credit, or whose missing reports, hold the stream back now.
     pub held_back_by: Option<u64>,
     /// The consumers that take part or finished.

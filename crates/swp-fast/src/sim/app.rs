@@ -28,6 +28,9 @@ pub(super) struct FrameStart {
     pub(super) whole: bool,
 }
 
+/// A frame that was written: its kind, its body behind room for a header, and the messages that end in it.
+type PastFrame = (Kind, BytesMut, u32);
+
 /// Writes the messages of a workload as fast as it may, packed as a driver would.
 pub(super) struct Writer {
     sizes: Vec<usize>,
@@ -42,7 +45,9 @@ pub(super) struct Writer {
     /// By frame number.
     starts: Vec<FrameStart>,
     /// All frames, where they can be wanted again.
-    past: Option<Vec<(Kind, BytesMut)>>,
+    past: Option<Vec<PastFrame>>,
+    /// The frame of the past that a publisher which was started again writes next.
+    again: usize,
     /// The message that is being cut up, and how much of it has been written.
     cutting: Option<(Vec<u8>, usize)>,
 }
@@ -60,6 +65,7 @@ impl Writer {
             index: 0,
             starts: Vec::new(),
             past: config.rewindable.then(Vec::new),
+            again: usize::MAX,
             cutting: None,
         }
     }
@@ -102,7 +108,33 @@ impl Writer {
         (self.due_at(self.index) <= now).then_some(*size)
     }
 
+    /// A publisher that begins with this frame takes the place of the one that was written to.
+    pub(super) fn begin_again(&mut self, from: Seq) {
+        self.again = from.get() as usize;
+        self.finished = false;
+    }
+
+    /// Writes what a publisher before wrote already; `false` while there is more than may be written.
+    fn pump_again(&mut self, sender: &mut Sender) -> Result<bool, WriteError> {
+        while let Some((kind, buf, messages)) =
+            self.past.as_ref().and_then(|past| past.get(self.again))
+        {
+            if sender.is_over() || !sender.can_write() {
+                sender.note_backlog(true);
+                return Ok(false);
+            }
+            self.again += 1;
+            sender.write(*kind, buf.clone(), *messages)?;
+        }
+        self.again = usize::MAX;
+        Ok(true)
+    }
+
     pub(super) fn pump(&mut self, now: Time, sender: &mut Sender) -> Result<(), String> {
+        let refused = |error: WriteError| format!("a write was refused: {error}");
+        if !self.pump_again(sender).map_err(refused)? {
+            return Ok(());
+        }
         while let Some(size) = self.next_size(now) {
             if sender.is_over() {
                 return Ok(());
@@ -115,7 +147,7 @@ impl Writer {
                 true => self.write_packed(now, sender),
                 false => self.write_piece(size, sender),
             };
-            wrote.map_err(|error| format!("a write was refused: {error}"))?;
+            wrote.map_err(refused)?;
         }
         sender.note_backlog(false);
         let all = self.index as usize == self.sizes.len();
@@ -136,21 +168,22 @@ impl Writer {
             self.index += 1;
         }
         let (messages, buf) = (open.messages(), open.into_buf());
-        self.keep(Kind::Data, &buf);
+        self.keep(Kind::Data, &buf, messages);
         sender.write(Kind::Data, buf, messages).map(drop)
     }
 
-    fn keep(&mut self, kind: Kind, buf: &BytesMut) {
+    fn keep(&mut self, kind: Kind, buf: &BytesMut, messages: u32) {
         if let Some(past) = &mut self.past {
-            past.push((kind, buf.clone()));
+            past.push((kind, buf.clone(), messages));
+            self.again = usize::MAX;
         }
     }
 
     /// Gives frames of the past to whoever lacks them.
     pub(super) fn write_again(&self, sender: &mut Sender) -> Result<(), String> {
         while let Some(rewind) = sender.poll_rewind() {
-            let past = self.past.iter().flatten().nth(rewind.from.get() as usize);
-            let (kind, buf) = past.ok_or("what was never written is wanted again")?.clone();
+            let past = self.past.as_ref().and_then(|past| past.get(rewind.from.get() as usize));
+            let (kind, buf, _) = past.ok_or("what was never written is wanted again")?.clone();
             let wrote = sender.write_again(rewind, kind, buf, None);
             wrote.map_err(|error| format!("a frame of the past was refused: {error}"))?;
         }
@@ -165,7 +198,7 @@ impl Writer {
         let buf = encode_fragment(size as u64, *at as u64, &bytes[*at..end]);
         *at = end;
         let last = end == size;
-        self.keep(Kind::Fragment, &buf);
+        self.keep(Kind::Fragment, &buf, u32::from(last));
         sender.write(Kind::Fragment, buf, u32::from(last))?;
         if last {
             self.cutting = None;

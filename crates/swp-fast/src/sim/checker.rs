@@ -91,6 +91,12 @@ impl Checker {
         }
     }
 
+    /// Another publisher takes the session over: whoever was a member has yet to come back.
+    pub(super) fn note_replaced(&mut self, session: SessionId) {
+        let stream = self.streams.entry(session).or_default();
+        stream.members.values_mut().for_each(|member| member.forgotten = true);
+    }
+
     /// Whether a consumer was let in and not given up since.
     pub(super) fn is_member(&self, session: SessionId, peer: PeerId) -> bool {
         let stream = self.streams.get(&session);

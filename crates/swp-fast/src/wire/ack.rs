@@ -54,6 +54,13 @@ impl SackRanges {
         self.0.iter().copied()
     }
 
+    /// The part of them below `end`.
+    #[must_use]
+    pub fn below(&self, end: Seq) -> SackRanges {
+        let parts = self.iter().map(|(start, range_end)| (start, range_end.min(end)));
+        SackRanges(parts.filter(|(start, range_end)| start < range_end).collect())
+    }
+
     /// How many ranges.
     pub fn len(&self) -> usize {
         self.0.len()

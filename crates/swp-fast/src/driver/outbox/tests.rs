@@ -2,7 +2,7 @@ use super::*;
 use crate::config::PublishConfig;
 
 fn outbox(queue_bytes: usize) -> Outbox {
-    Outbox::new(&PublishConfig { queue_bytes, ..PublishConfig::default() })
+    Outbox::new(&PublishConfig { queue_bytes, ..PublishConfig::default() }, false)
 }
 
 #[test]

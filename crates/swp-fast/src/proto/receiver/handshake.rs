@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{Receiver, ReceiverError, ReceiverEvent, SYN_INTERVAL, Session, State};
+use super::{
+    FIN_ACK_INTERVAL, Receiver, ReceiverError, ReceiverEvent, SYN_INTERVAL, Session, State,
+};
 use crate::proto::{Dest, Transmit};
 use crate::time::Time;
 use crate::wire::{
@@ -38,9 +40,14 @@ impl Receiver {
                 self.handle_syn_ack(now, frame, &syn_ack, ours);
             }
             Control::Reset(reset) if reset.peer == self.id => self.handle_reset(now, reset, ours),
-            Control::Announce(_) => {
-                if let State::Connecting { syn_at, .. } = &mut self.state {
-                    *syn_at = now;
+            Control::Announce(announce) => {
+                let replaced = !announce.claiming && self.is_replaced_by(frame);
+                match &mut self.state {
+                    State::Connecting { syn_at, .. } => *syn_at = now,
+                    State::Open | State::Ending { .. } if replaced => {
+                        self.rejoin(now, "it was started again".to_owned());
+                    }
+                    _ => {}
                 }
             }
             Control::Probe(probe) if ours => self.handle_probe(now, probe),
@@ -79,6 +86,10 @@ impl Receiver {
             }
             return self.fail(ReceiverError::Protocol("it resumes elsewhere than it was asked to"));
         }
+        if resumed && !ours {
+            // It is another publisher that asked, and sent what came last.
+            (self.probe, self.latest) = (None, None);
+        }
         self.session = Some(Session {
             id: frame.header.session,
             epoch: frame.header.epoch,
@@ -110,12 +121,7 @@ impl Receiver {
         let joining = matches!(self.state, State::Connecting { .. });
         let given_up = matches!(reset.code, ResetCode::TimedOut | ResetCode::UnknownSession);
         if ours && given_up && self.state == State::Open {
-            // It was out of reach, and says where it can go on, if the publisher still lets it.
-            self.state = State::Connecting { syn_at: now, interval: SYN_INTERVAL };
-            self.make_room_below();
-            let reason = crate::proto::sender::printable(&reset.reason);
-            let idle_timeout = self.session.as_ref().map(|session| session.idle_timeout);
-            self.given_up = Some((reason, now + idle_timeout.unwrap_or_default()));
+            self.rejoin(now, crate::proto::sender::printable(&reset.reason));
         } else if ours && given_up && joining {
             // The same word again: each of its last reports was answered with it. A refusal has other codes.
             self.stats.dropped.unexpected += 1;
@@ -125,6 +131,21 @@ impl Receiver {
         } else {
             self.stats.dropped.foreign += 1;
         }
+    }
+
+    /// Whether the frame is of a later life of this consumer's session.
+    fn is_replaced_by(&self, frame: &Frame) -> bool {
+        let (id, epoch) = (frame.header.session, frame.header.epoch);
+        self.session.as_ref().is_some_and(|session| session.id == id && session.epoch < epoch)
+    }
+
+    /// The publisher does not know this consumer any more: it says where it can go on, for as long as the
+    /// publisher may take to answer.
+    fn rejoin(&mut self, now: Time, reason: String) {
+        self.state = State::Connecting { syn_at: now, interval: SYN_INTERVAL };
+        self.make_room_below();
+        let idle_timeout = self.session.as_ref().map(|session| session.idle_timeout);
+        self.given_up = Some((reason, now + idle_timeout.unwrap_or_default()));
     }
 
     fn handle_probe(&mut self, now: Time, probe: Probe) {
@@ -159,6 +180,9 @@ impl Receiver {
             }
         }
         self.ack_now = true;
+        if self.closing && self.state == State::Open {
+            self.state = State::Ending { fin_ack_at: now, interval: FIN_ACK_INTERVAL };
+        }
         if let State::Ending { fin_ack_at, .. } = &mut self.state {
             // The FIN-ACK was lost, and the publisher is still there to be told (RFC 9293 3.10.7.4:
             // a FIN in TIME-WAIT restarts its time-out).

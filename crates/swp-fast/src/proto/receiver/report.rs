@@ -177,19 +177,26 @@ impl Receiver {
         match self.state {
             State::Connecting { .. } => {
                 if let Some((reason, _)) = self.given_up.take_if(|(_, until)| *until <= now) {
-                    self.fail(ReceiverError::GivenUp { reason });
+                    self.give_up(ReceiverError::GivenUp { reason });
                 }
             }
             State::Open if self.gives_up_at().is_some_and(|at| at <= now) => {
-                self.fail(ReceiverError::TimedOut(now.since(self.last_heard)));
+                self.give_up(ReceiverError::TimedOut(now.since(self.last_heard)));
             }
             // The publisher was not heard for as long as it takes it to give a consumer up.
-            State::Ending { .. } if self.gives_up_at().is_some_and(|at| at <= now) => {
-                self.state = State::Ended;
-                self.events.push_back(ReceiverEvent::Ended);
-            }
+            State::Ending { .. } if self.gives_up_at().is_some_and(|at| at <= now) => self.end(),
             _ => {}
         }
+    }
+
+    /// The publisher cannot be had; who has everything does not need it.
+    fn give_up(&mut self, error: ReceiverError) {
+        if self.closing { self.end() } else { self.fail(error) }
+    }
+
+    fn end(&mut self) {
+        self.state = State::Ended;
+        self.events.push_back(ReceiverEvent::Ended);
     }
 
     /// The bus is away: the publisher's silence is not its fault.

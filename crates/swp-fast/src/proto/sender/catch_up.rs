@@ -210,15 +210,16 @@ impl Sender {
         let first = self.queue.first_seq();
         let Some(resume) = &syn.resume else {
             let from_start = self.config.late_join == LateJoin::FromStart && self.rewindable;
-            let late = self.started && self.unsent > Seq::ZERO;
+            let late = self.unsent > Seq::ZERO;
             return Ok((from_start && late).then(Behind::default));
         };
-        if (resume.session, resume.epoch) != (self.ids.session, self.ids.epoch) {
+        if !self.was_ours(resume) {
             let reason = "this is another session of the stream than the one to be resumed";
             return Err((ResetCode::Unavailable, reason.to_owned()));
         }
         let held_end = resume.sack.iter().next_back().map_or(resume.next, |(_, end)| end);
-        if held_end > self.unsent {
+        // A publisher that goes on with a session begins where the last one was known to be, or earlier.
+        if held_end > self.unsent && self.config.resume.is_none() {
             return Err((ResetCode::Protocol, "it claims to hold what was never sent".to_owned()));
         }
         if resume.next < first && !self.rewindable {

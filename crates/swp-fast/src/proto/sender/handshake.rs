@@ -9,8 +9,8 @@ use crate::proto::peer::{Joining, Peer, PeerState};
 use crate::proto::sender::LostReason;
 use crate::time::Time;
 use crate::wire::{
-    Announce, Control, Kind, PeerId, Preamble, Reset, ResetCode, Resume, Seq, Syn, SynAck, VERSION,
-    WireError,
+    Announce, Control, Header, Kind, PeerId, Preamble, Reset, ResetCode, Resume, Seq, Syn, SynAck,
+    VERSION, WireError,
 };
 
 impl Sender {
@@ -43,6 +43,29 @@ impl Sender {
         } else {
             self.drop_as(|dropped| &mut dropped.unexpected);
         }
+    }
+
+    /// Of another session, or of an earlier epoch of this one: then a consumer has not heard yet that its
+    /// publisher was replaced, and is told where it listens.
+    pub(super) fn handle_foreign(&mut self, header: Header, control: &Control) {
+        self.drop_as(|dropped| &mut dropped.foreign);
+        let open = matches!(self.state, State::Open | State::Finishing(_));
+        let earlier = self.config.resume.is_some()
+            && header.session == self.ids.session
+            && header.epoch < self.ids.epoch;
+        let from = match control {
+            Control::Ack(ack) => Some(ack.peer),
+            Control::FinAck(fin_ack) => Some(fin_ack.peer),
+            _ => None,
+        };
+        if let Some(peer) = from.filter(|_| open && earlier) {
+            self.announce(Dest::Peer(peer), false);
+        }
+    }
+
+    /// Whether it was a member of this session, in this life of it or an earlier one.
+    pub(super) fn was_ours(&self, resume: &Resume) -> bool {
+        resume.session == self.ids.session && resume.epoch <= self.ids.epoch
     }
 
     fn handle_in_use(&mut self) {
@@ -91,10 +114,8 @@ impl Sender {
             Ok(behind) => behind,
             Err((code, reason)) => {
                 // What it was before is gone for good only where this session says that it cannot go on.
-                let ours = |resume: &&Resume| {
-                    (resume.session, resume.epoch) == (self.ids.session, self.ids.epoch)
-                };
-                let before = syn.resume.as_ref().filter(ours).map(|resume| resume.peer);
+                let ours = syn.resume.as_ref().filter(|resume| self.was_ours(resume));
+                let before = ours.map(|resume| resume.peer);
                 if let Some(before) = before.filter(|_| code == ResetCode::Unavailable) {
                     self.remove(before, LostReason::Left(format!("it cannot resume: {reason}")));
                 }
@@ -120,7 +141,7 @@ impl Sender {
             window_frames: syn.window_frames,
             window_bytes: syn.window_bytes,
             behind: behind.map(|behind| behind.held),
-            at_present: start == self.unsent,
+            at_present: start >= self.unsent,
             was_member: syn.resume.is_some(),
         };
         self.peers.insert(syn.peer, Peer::new(joining, now));
@@ -135,7 +156,8 @@ impl Sender {
             let reason = format!("the stream has its {} consumers", self.config.max_consumers);
             return Some((ResetCode::Refused, reason));
         }
-        let late = self.started && self.unsent > Seq::ZERO && syn.resume.is_none();
+        // Something was sent, by this publisher or the one in whose place it is.
+        let late = self.unsent > Seq::ZERO && syn.resume.is_none();
         if late && self.config.late_join == LateJoin::Refuse {
             return Some((ResetCode::Refused, "the stream has begun without you".to_owned()));
         }

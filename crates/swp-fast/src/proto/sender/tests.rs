@@ -3,12 +3,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::{PackedBody, Sender, SenderEvent, SenderIds, WriteError};
-use crate::config::PublishConfig;
+use crate::config::{PublishConfig, PublishResume};
 use crate::proto::{Dest, Transmit};
 use crate::time::Time;
 use crate::wire::{
-    Ack, Control, Credit, Digest, Frame, Integrity, Kind, MAX_HEADER, OpenFrame, PeerId, Resume,
-    SackRanges, Sealer, Seq, SessionId, Syn,
+    Ack, Announce, Control, Credit, Digest, Frame, Integrity, Kind, MAX_HEADER, OpenFrame, PeerId,
+    Resume, SackRanges, Sealer, Seq, SessionId, Syn,
 };
 
 const IDS: SenderIds = SenderIds { session: SessionId(5), epoch: 1, inbox: PeerId(6) };
@@ -172,6 +172,36 @@ fn a_window_smaller_than_a_frame_is_refused() {
     sender.handle_frame(Time::ZERO, &syn(100));
     assert!(matches!(sender.poll_event(), Some(SenderEvent::Refused { .. })));
     assert_eq!(kinds(&poll(&mut sender, Time::ZERO)), [Kind::Announce, Kind::Reset]);
+}
+
+/// The epoch in which the helpers above report is the one before this publisher's.
+#[test]
+fn who_reports_to_the_publisher_before_is_told_of_this_one() {
+    let before =
+        PublishResume { session: IDS.session, epoch: IDS.epoch, next: seq(7), next_bytes: 700 };
+    let config =
+        PublishConfig { resume: Some(before), claim_timeout: Duration::ZERO, ..Default::default() };
+    let ids = SenderIds { epoch: IDS.epoch + 1, ..IDS };
+    let mut sender = Sender::new(config, ids, Time::ZERO).expect("the configuration works");
+    assert_eq!(sender.resume_point(), PublishResume { epoch: ids.epoch, ..before });
+    assert_eq!(kinds(&poll(&mut sender, Time::ZERO)), [Kind::Announce]);
+    sender.handle_frame(at(1), &ack(1, 3));
+    let answer = poll(&mut sender, at(1));
+    assert_eq!(kinds(&answer), [Kind::Announce]);
+    assert_eq!(answer[0].0, Dest::Peer(CONSUMER));
+    assert_eq!(sender.stats().dropped.foreign, 1);
+}
+
+/// Started twice with the same state, the second has the session of the first.
+#[test]
+fn the_same_session_cannot_be_gone_on_with_beside_a_living_publisher() {
+    let mut sender = started(PublishConfig::default());
+    let claim = Control::Announce(Announce { peer: PeerId(77), claiming: true });
+    let claim = Sealer::default().seal_control(IDS.session, IDS.epoch + 1, Seq::ZERO, &claim);
+    sender.handle_frame(at(2), &claim);
+    let objection = poll(&mut sender, at(2));
+    assert_eq!(kinds(&objection), [Kind::Reset]);
+    assert_eq!(objection[0].0, Dest::Peer(PeerId(77)));
 }
 
 /// RFC 6298 section 5.5: each unanswered question waits longer for the next, and none repeats data.

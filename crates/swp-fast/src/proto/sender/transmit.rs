@@ -49,6 +49,7 @@ impl Sender {
         if !self.started {
             return None;
         }
+        self.pass_over();
         let end_bytes = self.queue.get(self.unsent)?.end_bytes;
         if !self.window_open(end_bytes - self.sent_bytes) {
             return None;
@@ -64,6 +65,23 @@ impl Sender {
         self.note_group_frame();
         self.restart_waiting(now);
         Some(Transmit { to: Dest::Group, frame })
+    }
+
+    /// Goes on behind what every consumer that listens held when this publisher took the place of another.
+    pub(super) fn pass_over(&mut self) {
+        if self.config.resume.is_none() || !self.started {
+            return;
+        }
+        while let Some(end_bytes) = self.queue.get(self.unsent).map(|slot| slot.end_bytes) {
+            let wanted = self.peers.values().any(|peer| peer.wants_of_group(self.unsent));
+            if wanted || !self.window_open(end_bytes - self.sent_bytes) {
+                return;
+            }
+            self.unsent = self.unsent.next();
+            self.sent_bytes = end_bytes;
+            self.stats.passed_over_frames += 1;
+            self.release();
+        }
     }
 
     /// Asks everybody what arrived. It goes the way of the data, and so arrives behind all that was sent

@@ -133,6 +133,8 @@ impl Sender {
         self.queue.push(frame, self.written_bytes);
         self.stats.messages += u64::from(messages);
         self.stats.bytes += body_len as u64;
+        // At once, so that who writes while it may is not kept waiting for a frame that does not go out.
+        self.pass_over();
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Process, World};
-use crate::proto::{Dest, Receiver, Transmit};
+use crate::config::{PublishConfig, PublishResume};
+use crate::proto::{Dest, Receiver, Sender, SenderIds, Transmit};
 use crate::sim::network::{Label, Parcel};
 use crate::sim::{Node, PathConfig, Transit};
 use crate::wire::{Kind, PeerId};
@@ -78,6 +79,32 @@ impl World {
             publisher.heard[consumer] = None;
         }
         self.serve(Node::Consumer(consumer));
+    }
+
+    /// A publisher's process dies, and another goes on with its session from where `saved` says: see
+    /// [`World::resume_point`]. Needs [`crate::sim::SimConfig::rewindable`].
+    pub fn restart_publisher(&mut self, publisher: usize, saved: PublishResume) {
+        let inbox = PeerId(self.network.random_id());
+        let ids = SenderIds { session: saved.session, epoch: saved.epoch + 1, inbox };
+        let (now, one) = (self.local_now(), &mut self.publishers[publisher]);
+        let config = PublishConfig { resume: Some(saved), ..one.config.clone() };
+        let mut sender = match Sender::new(config, ids, now) {
+            Ok(sender) => sender,
+            Err(error) => self.fail(&error.to_string()),
+        };
+        sender.set_rewindable();
+        let one = &mut self.publishers[publisher];
+        (one.sender, one.ids) = (sender, ids);
+        one.writer.begin_again(saved.next);
+        one.process = Process { wake_at: Some(self.now), ..Process::default() };
+        one.heard.fill(None);
+        self.checker.note_replaced(saved.session);
+        self.serve(Node::Publisher(publisher));
+    }
+
+    /// Where a publisher could be gone on with.
+    pub fn resume_point(&self, publisher: usize) -> PublishResume {
+        self.publishers[publisher].sender.resume_point()
     }
 
     /// Stops only the application of a consumer from reading, or lets it go on.
