@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     NatsServer, StartError, find_binary,
-    launch::{ClusterAddress, Launch, write_config},
+    launch::{ClusterAddress, Launch},
 };
 
 /// A server is ready after some 10 ms, and one that fails is noticed at once. This bounds what is
@@ -28,6 +28,7 @@ pub struct NatsServerBuilder {
     own_process_group: bool,
     start_timeout: Duration,
     routes: Option<Vec<u16>>,
+    takes_leaves: bool,
 }
 
 impl Default for NatsServerBuilder {
@@ -40,6 +41,7 @@ impl Default for NatsServerBuilder {
             own_process_group: false,
             start_timeout: START_TIMEOUT_DEFAULT,
             routes: None,
+            takes_leaves: false,
         }
     }
 }
@@ -98,6 +100,33 @@ impl NatsServerBuilder {
         self
     }
 
+    /// Takes leaf nodes, at a free port that [`Self::leaf_of`] finds by itself.
+    pub fn takes_leaves(mut self) -> Self {
+        self.takes_leaves = true;
+        self
+    }
+
+    /// Makes the server a leaf node of `hub`, which [takes leaves](Self::takes_leaves). It connects by itself
+    /// soon after it has started, and again whenever the hub was away.
+    ///
+    /// ```
+    /// use nats_child::NatsServer;
+    ///
+    /// let hub = NatsServer::builder().takes_leaves().start()?;
+    /// let leaf = NatsServer::builder().leaf_of(&hub).start()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Where the hub takes no leaves.
+    pub fn leaf_of(self, hub: &NatsServer) -> Self {
+        let port = hub.leaf_port().expect("a hub takes leaves");
+        let remote = format!("remotes: [{{ url: \"nats-leaf://127.0.0.1:{port}\" }}]");
+        // In seconds; the least.
+        self.config_line(format!("leafnodes {{ reconnect: 1, {remote} }}"))
+    }
+
     /// How long the server may take until it serves. Default: 30 s; at most a day.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = timeout.min(START_TIMEOUT_MAX);
@@ -125,11 +154,15 @@ impl NatsServerBuilder {
             start_timeout: self.start_timeout,
             // Port 0 until the server has picked one.
             cluster: self.routes.map(|routes| ClusterAddress { port: 0, routes }),
+            leaf_port: self.takes_leaves.then_some(0),
+            config_lines: self.config_lines,
         };
-        write_config(&launch.config_path(), &self.config_lines).map_err(StartError::Files)?;
         let (process, ports) = launch.run(self.port, Instant::now() + self.start_timeout)?;
         if let (Some(cluster), Some(port)) = (&mut launch.cluster, ports.cluster) {
             cluster.port = port;
+        }
+        if launch.leaf_port.is_some() {
+            launch.leaf_port = launch.reported_leaf_port(0);
         }
         Ok(NatsServer::new(process, ports.client, launch))
     }

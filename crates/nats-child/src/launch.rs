@@ -6,7 +6,7 @@ use std::{
     io::{self, BufRead, BufReader, Read},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::process::CommandExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -23,6 +23,9 @@ use crate::{
 /// Servers join only those of the same name; on loopback any name will do.
 const CLUSTER_NAME: &str = "nats-child";
 
+/// What the server logs once it takes leaf nodes; the address follows.
+const LEAF_LISTENER: &str = "Listening for leafnode connections on";
+
 /// More than a greeting needs that names every server of a large cluster.
 const GREETING_BYTES_MAX: u64 = 64 * 1024;
 
@@ -35,6 +38,10 @@ pub(crate) struct Launch {
     pub(crate) own_process_group: bool,
     pub(crate) start_timeout: Duration,
     pub(crate) cluster: Option<ClusterAddress>,
+    /// Its port for leaf nodes, if it takes any; 0 for a free one.
+    pub(crate) leaf_port: Option<u16>,
+    /// Of the configuration.
+    pub(crate) config_lines: Vec<String>,
 }
 
 /// Where a server of a cluster meets the others.
@@ -63,6 +70,7 @@ impl Launch {
     /// serves, at the latest at `deadline`.
     pub(crate) fn run(&self, port: u16, deadline: Instant) -> Result<(Process, Ports), StartError> {
         ports::reset(&self.ports_dir()).map_err(StartError::Files)?;
+        self.write_config().map_err(StartError::Files)?;
         let log_file = OpenOptions::new()
             .create(true)
             .append(true)
@@ -80,6 +88,24 @@ impl Launch {
         let mut process = Process::new(child);
         let ports = self.wait_ready(&mut process, deadline, log_start)?;
         Ok((process, ports))
+    }
+
+    /// The port for leaf nodes, once it is open. The report of the ports leaves it out, the log names it.
+    pub(crate) fn reported_leaf_port(&self, log_start: u64) -> Option<u16> {
+        let log = log::read_from(&self.log_path(), log_start).ok()?;
+        let (_, after) = log.split_once(LEAF_LISTENER)?;
+        let (address, _) = after.split_once('\n')?;
+        address.trim().rsplit_once(':')?.1.parse().ok()
+    }
+
+    fn write_config(&self) -> io::Result<()> {
+        let mut text: String = self.config_lines.iter().map(|line| format!("{line}\n")).collect();
+        if let Some(port) = self.leaf_port {
+            // There is no argument for it.
+            let port = port_argument(port);
+            text += &format!("leafnodes {{ host: 127.0.0.1, port: {port} }}\n");
+        }
+        fs::write(self.config_path(), text)
     }
 
     fn command(&self, port: u16) -> Command {
@@ -127,6 +153,7 @@ impl Launch {
             // loopback a connection to a closed port can meet itself, and then holds that port.
             if let Some(ports) = ports::read(&self.ports_dir())
                 && (ports.cluster.is_some() || self.cluster.is_none())
+                && (self.leaf_port.is_none() || self.reported_leaf_port(log_start).is_some())
                 && greeting(ports.client, left).is_ok()
             {
                 return Ok(ports);
@@ -152,9 +179,4 @@ pub(crate) fn greeting(port: u16, timeout: Duration) -> io::Result<String> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "not a nats-server's greeting"));
     }
     Ok(line)
-}
-
-/// Writes the lines of the configuration file.
-pub(crate) fn write_config(path: &Path, lines: &[String]) -> io::Result<()> {
-    fs::write(path, lines.iter().map(|line| format!("{line}\n")).collect::<String>())
 }

@@ -21,7 +21,8 @@
 //!   port is probed, freed and hoped to be free still.
 //! - **Gone when it is dropped.** Dropping a [`NatsServer`] kills the process, reaps it, and removes
 //!   its files. Only a parent that is itself killed with SIGKILL leaves its server behind.
-//! - **One or several.** A [`NatsCluster`] is some that know each other, each with a life of its own.
+//! - **One or several.** A [`NatsCluster`] is some that know each other, each with a life of its own; a server
+//!   can be a [leaf node](NatsServerBuilder::leaf_of) of another.
 //! - **Blocking, and no runtime.** Everything is plain `std`, so it works beside any async runtime.
 //!   The calls take milliseconds; where that matters, call them from a blocking task.
 //!

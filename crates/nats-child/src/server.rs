@@ -51,6 +51,11 @@ impl NatsServer {
         self.launch.cluster.as_ref().map(|cluster| cluster.port)
     }
 
+    /// The port for leaf nodes, if it takes any. It stays the same over restarts.
+    pub(crate) fn leaf_port(&self) -> Option<u16> {
+        self.launch.leaf_port
+    }
+
     /// From its next start on, the server looks for others at these ports.
     pub(crate) fn set_routes(&mut self, routes: Vec<u16>) {
         if let Some(cluster) = &mut self.launch.cluster {

@@ -66,6 +66,17 @@ fn what_is_published_at_one_server_arrives_at_another() {
 }
 
 #[test]
+fn a_leaf_and_its_hub_hear_each_other() {
+    let mut hub = NatsServer::builder().takes_leaves().start().unwrap();
+    let leaf = NatsServer::builder().leaf_of(&hub).start().unwrap();
+    reaches(&hub, &leaf);
+    reaches(&leaf, &hub);
+    // It finds the hub again where it was.
+    hub.restart().unwrap();
+    reaches(&leaf, &hub);
+}
+
+#[test]
 fn a_killed_server_joins_again() {
     let mut cluster = NatsCluster::start(3).unwrap();
     let url = cluster[0].url().to_owned();
