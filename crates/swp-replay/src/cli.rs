@@ -23,7 +23,8 @@ const COMMANDS: [&str; 9] =
     name = "swp-replay",
     version,
     after_help = "\
-Exit codes: 0 complete, 1 failed, 2 usage, 3 corrupt or incomplete data, 4 peer lost, 130 interrupted."
+Exit codes: 0 complete, 1 failed, 2 usage, 3 corrupt or incomplete data, 4 peer lost (or, of recv, evicted by it),
+130 interrupted."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

@@ -181,6 +181,11 @@ fn read_text(path: &Path) -> Result<String, Error> {
         .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))
 }
 
+/// How another command is told of the same server.
+pub(crate) fn option(server: Option<&str>) -> String {
+    server.map_or(String::new(), |url| format!(" --server {}", without_secrets(url)))
+}
+
 /// The address without user and password, for messages.
 fn without_secrets(url: &str) -> String {
     let clean = |url: &str| {

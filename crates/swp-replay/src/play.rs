@@ -243,7 +243,7 @@ impl Player<'_> {
                 show_count(self.capture.totals().messages)
             ));
         }
-        let option = server.map_or(String::new(), |url| format!(" --server {url}"));
+        let option = connect::option(server.as_deref());
         progress.say(&format!(
             "waiting for {} consumer{} on stream {stream}: run `swp-replay recv {stream} -o FILE{option}` elsewhere",
             count,

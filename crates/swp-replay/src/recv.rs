@@ -12,7 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::report::{Report, Transfer};
-use crate::resume::{self, Continued, Origin};
+use crate::resume::{self, Continued, Found, Origin};
 use crate::sink::Sink;
 use crate::trailer::StreamTrailer;
 use crate::units::{hex, show_count};
@@ -27,7 +27,9 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) async fn recv(args: &RecvArgs, report: &mut Report) -> Result<(), Error> {
     let quiet = args.output.quiet;
     let mut config = subscribe_config(args)?;
-    let continued = continued(args)?;
+    let Some(continued) = continued(args)? else {
+        return Ok(());
+    };
     config.resume = continued.as_ref().map(|continued| continued.resume.clone());
     let mut interrupt = Interrupt::listen()?;
     let broker = tokio::select! {
@@ -40,10 +42,7 @@ pub(crate) async fn recv(args: &RecvArgs, report: &mut Report) -> Result<(), Err
     let resumes = continued.is_some();
     let early = early_sink(args, continued)?;
     let mut progress = Progress::new(quiet, None);
-    progress.say(&format!(
-        "waiting for stream {}: run `swp-replay CAPTURE --to {}` elsewhere",
-        args.stream, args.stream
-    ));
+    say_waiting(&progress, args, &broker);
     let subscriber = tokio::select! {
         subscriber = join(&broker, &args.stream, config) => subscriber,
         () = interrupt.wait() => Err(not_begun()),
@@ -186,9 +185,19 @@ impl Consumer {
 
     /// Leaves before the end; returns the reason with what is left of the stream here.
     async fn leave(self, error: Error) -> Error {
-        let Consumer { subscriber, sink, messages, .. } = self;
-        cancel(subscriber, &error.to_string()).await;
-        let kept = sink.abandon().await;
+        let Consumer { subscriber, sink, messages, file, .. } = self;
+        let resumable = file.is_some_and(|file| resume::is_possible(&file));
+        let interrupted = matches!(error, Error::Interrupted(_));
+        if interrupted && resumable {
+            // The publisher waits for one that may come back, and not for one that says that it leaves.
+            let _ = tokio::time::timeout(CANCEL_TIMEOUT, subscriber.detach()).await;
+        } else {
+            cancel(subscriber, &error.to_string()).await;
+        }
+        let mut kept = sink.abandon().await;
+        if interrupted && resumable {
+            kept += ": --resume goes on with it, while the publisher waits (its --idle-timeout)";
+        }
         let tell = |text: String| format!("{text}; {} messages came{kept}", show_count(messages));
         match error {
             Error::Failed(text) => Error::Failed(tell(text)),
@@ -200,6 +209,15 @@ impl Consumer {
     }
 }
 
+fn say_waiting(progress: &Progress, args: &RecvArgs, broker: &Broker) {
+    let server = broker.is_managed().then_some(&broker.url).or(args.connect.server.as_ref());
+    let option = connect::option(server.map(String::as_str));
+    progress.say(&format!(
+        "waiting for stream {0}: run `swp-replay CAPTURE --to {0}{option}` elsewhere",
+        args.stream
+    ));
+}
+
 fn early_sink(args: &RecvArgs, continued: Option<Continued>) -> Result<Option<Sink>, Error> {
     match continued {
         Some(continued) => Ok(Some(Sink::File(Box::new(continued.writer)))),
@@ -208,11 +226,20 @@ fn early_sink(args: &RecvArgs, continued: Option<Continued>) -> Result<Option<Si
     }
 }
 
-/// The file to go on with, if there is one.
-fn continued(args: &RecvArgs) -> Result<Option<Continued>, Error> {
-    match args.output_file.as_ref().filter(|_| args.resume) {
-        Some(path) => resume::open(path),
-        None => Ok(None),
+/// The file to go on with, if there is one; `None` where nothing is left to be done.
+fn continued(args: &RecvArgs) -> Result<Option<Option<Continued>>, Error> {
+    let Some(path) = args.output_file.as_ref().filter(|_| args.resume) else {
+        return Ok(Some(None));
+    };
+    match resume::open(path)? {
+        Found::Nothing => Ok(Some(None)),
+        Found::Part(continued) => Ok(Some(Some(*continued))),
+        Found::Whole => {
+            if !args.output.quiet {
+                eprintln!("{} is whole already: there is nothing to go on with", path.display());
+            }
+            Ok(None)
+        }
     }
 }
 

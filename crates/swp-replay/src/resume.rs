@@ -15,6 +15,16 @@ use swp_replay::capture::{Capture, CaptureWriter, WriterOptions};
 use crate::error::Error;
 use crate::recover;
 
+/// What is there to be gone on with.
+pub(crate) enum Found {
+    /// Nothing: no file, or none with anything in it.
+    Nothing,
+    /// A file that lacks nothing.
+    Whole,
+    /// A file that broke off.
+    Part(Box<Continued>),
+}
+
 /// A file that broke off, ready to be gone on with.
 pub(crate) struct Continued {
     pub(crate) writer: CaptureWriter,
@@ -114,15 +124,21 @@ pub(crate) fn forget(capture: &Path) {
     let _ = fs::remove_file(beside(capture, "session"));
 }
 
+/// Whether a file that broke off can be gone on with: it is known whose frames are in it.
+pub(crate) fn is_possible(capture: &Path) -> bool {
+    Origin::read(capture).is_ok()
+}
+
 /// Opens a file that broke off. What is whole in it is copied first, and takes its place at once: whatever
-/// happens meanwhile, nothing is lost. `None` where there is no such file, or nothing in it.
-pub(crate) fn open(path: &Path) -> Result<Option<Continued>, Error> {
+/// happens meanwhile, nothing is lost.
+pub(crate) fn open(path: &Path) -> Result<Found, Error> {
     if !path.exists() {
-        return Ok(None);
+        return Ok(Found::Nothing);
     }
     let capture = Capture::recover(path)?;
     let Some(recovered) = capture.recovered() else {
-        return Err(Error::Usage(format!("{}: is whole already", path.display())));
+        forget(path);
+        return Ok(Found::Whole);
     };
     if recovered.lost_messages > 0 {
         return Err(Error::Incomplete(format!(
@@ -134,7 +150,7 @@ pub(crate) fn open(path: &Path) -> Result<Option<Continued>, Error> {
         // It broke off before anything came.
         fs::remove_file(path)
             .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
-        return Ok(None);
+        return Ok(Found::Nothing);
     }
     let origin = Origin::read(path)?;
     let new = beside(path, "resumed");
@@ -147,7 +163,8 @@ pub(crate) fn open(path: &Path) -> Result<Option<Continued>, Error> {
     let resume = origin.after(frames, bytes).ok_or_else(|| {
         Error::Incomplete(format!("{}: its session's numbers cannot be", path.display()))
     })?;
-    Ok(Some(Continued { messages: writer.messages(), bytes, writer, resume }))
+    let messages = writer.messages();
+    Ok(Found::Part(Box::new(Continued { messages, bytes, writer, resume })))
 }
 
 fn beside(capture: &Path, ending: &str) -> PathBuf {

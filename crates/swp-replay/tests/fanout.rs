@@ -66,9 +66,53 @@ fn a_consumer_that_was_killed_goes_on_with_its_file() {
     assert!(rest * 16 <= (24_000 - held) + 64 && rest < all, "{rest} of {all} frames, {held} held");
     assert!(!folder.path("copy.session").exists(), "the file is whole");
 
-    // Whole it is not gone on with, and without its session nothing is.
+    // The rates are those of what came, and what was there is no part of them.
+    let rate = resumed["bytes_per_s"].as_f64().unwrap() * resumed["seconds"].as_f64().unwrap();
+    let came = |name: &str| resumed[name].as_f64().unwrap();
+    assert!((rate - (came("bytes") - came("resumed_bytes"))).abs() < 1.0, "{resumed}");
+
+    // Whole it is not gone on with.
     let whole = run(&["recv", "s", "-o", path(&file), "--resume", "--server", server.url()]);
-    assert_eq!(whole.status.code(), Some(2));
+    assert_eq!(whole.status.code(), Some(0));
+    let said = support::text(&whole.stderr);
+    assert!(said.contains("whole already"), "{said}");
+}
+
+#[test]
+fn a_consumer_that_was_interrupted_goes_on_with_its_file() {
+    let server = NatsServer::start().expect("a server");
+    let folder = Folder::new();
+    let capture = folder.capture("c", &MESSAGES);
+    let player = play(&capture, server.url(), &[]);
+    let file = folder.path("copy");
+    let mut first = recv(server.url(), &file, &["--max-rate", "8MB"]);
+    first.until(&format!("--to s --server {}", server.url()));
+    wait_for_bytes(&file, 4 << 20);
+    first.signal("INT");
+    let (code, _, said) = first.end();
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("--resume goes on with it"), "{said}");
+    let (code, _, said) = recv(server.url(), &file, &["--resume"]).end();
+    assert_eq!(code, Some(0), "{said}");
+    let (code, _, said) = player.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(digest(&file), digest(&capture));
+}
+
+#[test]
+fn what_was_not_delivered_has_no_digest() {
+    let server = NatsServer::start().expect("a server");
+    let folder = Folder::new();
+    let capture = folder.capture("c", &MESSAGES);
+    let player = play(&capture, server.url(), &["--idle-timeout", "1s"]);
+    let file = folder.path("copy");
+    let consumer = recv(server.url(), &file, &["--max-rate", "8MB"]);
+    wait_for_bytes(&file, 2 << 20);
+    consumer.signal("KILL");
+    consumer.end();
+    let (code, out, said) = player.end();
+    assert_eq!(code, Some(4), "{said}");
+    assert!(json(&out)["content_digest"].is_null() && !said.contains("content digest"), "{said}");
 }
 
 #[test]

@@ -148,8 +148,15 @@ fn an_interrupt_on_either_side_ends_both() {
             "--server",
             server.url(),
         ]);
-        let mut play =
-            Running::start(&["play", capture.to_str().expect("UTF-8"), "--server", server.url()]);
+        // It waits for a consumer that may come back.
+        let mut play = Running::start(&[
+            "play",
+            capture.to_str().expect("UTF-8"),
+            "--idle-timeout",
+            "1s",
+            "--server",
+            server.url(),
+        ]);
         recv.until("joined");
         play.until("joined");
         // Bytes have moved once a line of progress says so.

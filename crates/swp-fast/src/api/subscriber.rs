@@ -199,6 +199,16 @@ impl Subscriber {
         let _ = ended.wait_for(|ended| *ended).await;
     }
 
+    /// Leaves the stream without a word, as if this process had died: for as long as the publisher waits for a
+    /// silent consumer (`idle_timeout`), another can go on in this one's place, from
+    /// [`Self::resume_point`], without anybody being lost. Returns when nothing more goes out.
+    pub async fn detach(self) {
+        let mut ended = self.shared.ended.subscribe();
+        lock(&self.shared.receiver).detach();
+        self.shared.wake.notify_one();
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
     fn cancel_with(&self, reason: &str) {
         lock(&self.shared.receiver).cancel(reason);
         self.shared.wake.notify_one();

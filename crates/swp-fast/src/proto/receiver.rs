@@ -302,6 +302,12 @@ impl Receiver {
         self.fail(ReceiverError::Cancelled);
     }
 
+    /// Ends without a word, as if its process had died: until the publisher gives it up, another can go on in
+    /// its place (see [`Self::resume_point`]).
+    pub fn detach(&mut self) {
+        self.fail(ReceiverError::Cancelled);
+    }
+
     /// Why the session failed, if it did.
     pub fn failure(&self) -> Option<&ReceiverError> {
         match &self.state {

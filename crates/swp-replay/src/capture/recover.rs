@@ -58,10 +58,10 @@ impl fmt::Display for Reason {
 
 impl fmt::Display for Recovered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "recovered, {}: {} bytes lost", self.reason, self.lost_bytes)?;
+        write!(f, "not whole, {}: {} bytes cannot be read", self.reason, self.lost_bytes)?;
         match self.lost_messages {
             0 => Ok(()),
-            lost => write!(f, ", {lost} messages missing"),
+            lost => write!(f, ", {lost} messages are missing"),
         }
     }
 }

@@ -6,6 +6,15 @@ fn outbox(queue_bytes: usize) -> Outbox {
 }
 
 #[test]
+fn what_must_be_read_again_is_packed_before() {
+    let mut outbox = Outbox::new(&PublishConfig::default(), true);
+    assert_eq!(outbox.push(b"message"), Err(Refused::PackedOnly));
+    assert_eq!(outbox.push(&vec![0; 1 << 20]), Err(Refused::PackedOnly));
+    let (packed, _) = outbox.push_block(vec![0; 100], Vec::new());
+    assert_eq!((packed, outbox.is_empty()), (None, false));
+}
+
+#[test]
 fn messages_share_a_frame_until_it_is_full() {
     let mut outbox = outbox(1 << 20);
     let message = [7; 1000];

@@ -72,7 +72,7 @@ fn a_file_without_footer_is_the_same_capture_and_says_so() {
     assert_eq!(capture.recovered(), Some(&lossless));
     assert_same(&read_whole(&capture), &sample.records);
     let told = lossless.to_string();
-    assert_eq!(told, "recovered, the file ends without a footer: 0 bytes lost");
+    assert_eq!(told, "not whole, the file ends without a footer: 0 bytes cannot be read");
 }
 
 #[test]
