@@ -113,7 +113,7 @@ fn a_consumer_that_is_killed_is_named() {
         "--server",
         server.url(),
     ]);
-    let play = Running::start(&[
+    let mut play = Running::start(&[
         "play",
         capture.to_str().expect("UTF-8"),
         "--idle-timeout",
@@ -122,7 +122,9 @@ fn a_consumer_that_is_killed_is_named() {
         server.url(),
         "--json",
     ]);
+    // Once it takes part: one that dies before that is not missed.
     recv.until("joined");
+    play.until("consumer victim");
     recv.signal("KILL");
     let (code, out, said) = play.end();
     assert_eq!(code, Some(4), "{said}");
