@@ -61,6 +61,11 @@ impl Origin {
         Origin { peer: by, ..*self }
     }
 
+    /// Whether the file begins amid the stream.
+    pub(crate) fn is_late(&self) -> bool {
+        self.first > 0
+    }
+
     /// Keeps it beside the capture; a crash leaves either the old text or the new one.
     pub(crate) fn write(&self, capture: &Path) -> Result<(), Error> {
         let text = json!({

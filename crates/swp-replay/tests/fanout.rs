@@ -160,6 +160,28 @@ fn a_latecomer_gets_the_whole_stream() {
     assert_eq!(digest(&late), digest(&capture));
 }
 
+/// What the publisher says of the whole stream is no measure of a part.
+#[test]
+fn a_latecomer_gets_the_rest_if_that_is_wanted() {
+    let server = NatsServer::start().expect("a server");
+    let folder = Folder::new();
+    let capture = folder.capture("c", &MESSAGES);
+    let mut player = play(&capture, server.url(), &["--late-join", "now"]);
+    let (slow, late) = (folder.path("slow"), folder.path("late"));
+    let first = recv(server.url(), &slow, &["--max-rate", "16MB"]);
+    wait_for_bytes(&slow, 4 << 20);
+    let second = recv(server.url(), &late, &["--name", "late"]);
+    player.until("consumer late");
+    for consumer in [first, second] {
+        let (code, _, said) = consumer.end();
+        assert_eq!(code, Some(0), "{said}");
+    }
+    let (code, _, said) = player.end();
+    assert_eq!(code, Some(0), "{said}");
+    let rest = info(&late)["messages"].as_u64().expect("a number");
+    assert!(rest > 0 && rest < 24_000, "{rest}");
+}
+
 #[test]
 fn a_consumer_that_stands_still_is_evicted_if_that_is_wanted() {
     let server = NatsServer::start().expect("a server");

@@ -109,7 +109,11 @@ fn both_sides_can_be_killed() {
     let player = replay.play();
     let file = replay.folder.path("copy");
     let consumer = replay.recv(&file, &["--max-rate", "8MB"]);
-    replay.wait_for_frames(400);
+    replay.wait_for_frames(300);
+    kill(player);
+    // The consumer goes on with the second replay; its file was begun with the first.
+    let player = replay.play();
+    replay.wait_for_frames(600);
     kill(player);
     kill(consumer);
     let player = replay.play();
