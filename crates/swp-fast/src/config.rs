@@ -161,7 +161,8 @@ pub struct PublishConfig {
     pub unacked_limit: Option<UnackedLimit>,
     /// Goes on with a session that a publisher before this one was cut off from. What is written must be what
     /// it would have written, frame by frame, from `next` on. Its consumers come back by themselves, with what
-    /// they hold, within its `idle_timeout`; others are late. Default none.
+    /// they hold, within its `idle_timeout`; others are late. Those that are through do not come back: lower
+    /// `min_consumers` by their number. Default none.
     pub resume: Option<PublishResume>,
 }
 

@@ -191,3 +191,43 @@ fn a_newcomer_is_late() {
         assert_eq!(outcome.consumers[0].delivered, MESSAGES as u64, "{outcome}");
     }
 }
+
+/// All kinds of weather, windows and moments; killed again and again, with a state that is old each time.
+#[test]
+fn whatever_the_weather() {
+    for seed in 100..140 {
+        let draw = |what: u64, below: u64| {
+            let mixed = (seed * 31 + what).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            (mixed >> 33) % below
+        };
+        let mut config = stream(seed, 1 + draw(1, 4) as usize);
+        config.messages = (0..600).map(|n| [100, 1_000, 5_000][n * 7 % 3]).collect();
+        config.subscribe.window_frames = [16, 64, 4_096][draw(2, 3) as usize];
+        // Who is through does not come back, so nobody is before the last life.
+        config.finish = false;
+        config.publish.retained_frames = [32, 16_384][draw(3, 2) as usize];
+        config.down.loss = draw(4, 4) as f64 * 0.02;
+        config.down.duplicate = draw(5, 3) as f64 * 0.02;
+        config.down.latency = Duration::from_millis(1 + draw(6, 20));
+        config.down.jitter = Duration::from_millis(draw(7, 10));
+        config.up = config.down;
+        let mut world = World::new(config);
+        for life in 0..3 {
+            world.run_for(Duration::from_millis(draw(10 + life, 300)));
+            let later = Duration::from_millis(draw(20 + life, 200));
+            let mut saved = world.resume_point(0);
+            world.run_for(later);
+            world.kill(Node::Publisher(0));
+            world.run_for(Duration::from_millis(draw(30 + life, 3_000)));
+            if draw(40 + life, 3) == 0 {
+                world.restart(0);
+            }
+            saved.epoch += draw(50 + life, 2) as u32;
+            world.restart_publisher(0, saved);
+        }
+        world.finish(0);
+        let outcome = world.run(MINUTES);
+        assert!(outcome.is_complete(), "{outcome}");
+        assert!(outcome.consumers.iter().all(|one| one.delivered == 600), "{outcome}");
+    }
+}
