@@ -5,6 +5,7 @@
 //! JSON (`record`).
 #![forbid(unsafe_code)]
 
+mod latency;
 mod peers;
 mod record;
 mod stage;
@@ -34,11 +35,14 @@ struct Args {
 enum Mode {
     /// One publisher to one consumer, as fast as it goes
     Throughput(throughput::Options),
+    /// Round trips, and one way at steady rates up to more than raw can carry
+    Latency(latency::Options),
 }
 
 fn run(mode: Mode) -> Result<(), Failure> {
     match mode {
         Mode::Throughput(options) => throughput::run(&options, &mut Stage::new()?),
+        Mode::Latency(options) => latency::run(&options, &mut Stage::new()?),
     }
 }
 

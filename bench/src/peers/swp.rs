@@ -87,6 +87,18 @@ pub(crate) async fn send(publisher: &Publisher, payload: &Bytes) -> Result<(), F
     Ok(())
 }
 
+/// Sends one message that the caller keeps.
+pub(crate) async fn send_slice(publisher: &Publisher, payload: &[u8]) -> Result<(), Failure> {
+    match publisher.try_send(payload) {
+        Ok(_) => {}
+        Err(TrySendError::Blocked) => {
+            publisher.send(Bytes::copy_from_slice(payload)).await?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
 /// Sends all of a load, and ends the stream; returns when everything was consumed.
 pub(crate) async fn publish(publisher: &Publisher, load: Load) -> Result<(), Failure> {
     let payload = Bytes::from(vec![b'x'; load.size]);
