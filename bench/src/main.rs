@@ -5,9 +5,11 @@
 //! JSON (`record`).
 #![forbid(unsafe_code)]
 
+mod fanout;
 mod latency;
 mod peers;
 mod record;
+mod replay;
 mod stage;
 mod table;
 mod throughput;
@@ -37,12 +39,18 @@ enum Mode {
     Throughput(throughput::Options),
     /// Round trips, and one way at steady rates up to more than raw can carry
     Latency(latency::Options),
+    /// One publisher to several consumers
+    Fanout(fanout::Options),
+    /// A capture from disk and from memory, and the disk alone
+    Replay(replay::Options),
 }
 
 fn run(mode: Mode) -> Result<(), Failure> {
     match mode {
         Mode::Throughput(options) => throughput::run(&options, &mut Stage::new()?),
         Mode::Latency(options) => latency::run(&options, &mut Stage::new()?),
+        Mode::Fanout(options) => fanout::run(&options, &mut Stage::new()?),
+        Mode::Replay(options) => replay::run(&options, &mut Stage::new()?),
     }
 }
 
