@@ -47,18 +47,10 @@ pub(crate) struct Options {
     integrity: Integrity,
     /// Appends one JSON object a measurement to this file
     #[arg(long)]
-    pub(crate) json: Option<PathBuf>,
+    json: Option<PathBuf>,
     /// Smaller loads, one round
     #[arg(long)]
-    pub(crate) quick: bool,
-}
-
-impl Options {
-    /// Also the slow ones: for a run of everything.
-    pub(crate) fn with_slow(mut self) -> Options {
-        self.slow = true;
-        self
-    }
+    quick: bool,
 }
 
 /// What is measured in a round.

@@ -54,10 +54,10 @@ pub(crate) struct Options {
     integrity: Integrity,
     /// Keeps each round's histogram in this folder, as percentiles in HdrHistogram's text form
     #[arg(long)]
-    pub(crate) hdr: Option<PathBuf>,
+    hdr: Option<PathBuf>,
     /// Appends one JSON object a measurement to this file
     #[arg(long)]
-    pub(crate) json: Option<PathBuf>,
+    json: Option<PathBuf>,
     /// One short round
     #[arg(long)]
     quick: bool,

@@ -5,8 +5,11 @@
 //! JSON (`record`).
 #![forbid(unsafe_code)]
 
+mod all;
+mod cpu;
 mod fanout;
 mod latency;
+mod machine;
 mod peers;
 mod record;
 mod replay;
@@ -18,6 +21,7 @@ mod units;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use cpu::Role;
 use stage::Stage;
 
 #[global_allocator]
@@ -43,6 +47,16 @@ enum Mode {
     Fanout(fanout::Options),
     /// A capture from disk and from memory, and the disk alone
     Replay(replay::Options),
+    /// Processor time of publisher, consumer and broker
+    Cpu(cpu::Options),
+    /// All modes, into a folder
+    All(all::Options),
+    /// The sending process of `cpu`
+    #[command(hide = true)]
+    Publisher(cpu::ChildOptions),
+    /// The receiving process of `cpu`
+    #[command(hide = true)]
+    Consumer(cpu::ChildOptions),
 }
 
 fn run(mode: Mode) -> Result<(), Failure> {
@@ -51,6 +65,10 @@ fn run(mode: Mode) -> Result<(), Failure> {
         Mode::Latency(options) => latency::run(&options, &mut Stage::new()?),
         Mode::Fanout(options) => fanout::run(&options, &mut Stage::new()?),
         Mode::Replay(options) => replay::run(&options, &mut Stage::new()?),
+        Mode::Cpu(options) => cpu::run(&options, &Stage::new()?),
+        Mode::All(options) => all::run(&options),
+        Mode::Publisher(options) => cpu::run_child(Role::Publisher, &options),
+        Mode::Consumer(options) => cpu::run_child(Role::Consumer, &options),
     }
 }
 

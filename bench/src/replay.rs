@@ -45,7 +45,7 @@ pub(crate) struct Options {
     rounds: Option<usize>,
     /// Appends one JSON object a measurement to this file
     #[arg(long)]
-    pub(crate) json: Option<PathBuf>,
+    json: Option<PathBuf>,
     /// Small captures, one size, two rounds, part of the sweep
     #[arg(long)]
     quick: bool,

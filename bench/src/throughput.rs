@@ -51,7 +51,7 @@ pub(crate) struct Options {
     limit: Option<Duration>,
     /// Appends one JSON object a measurement to this file
     #[arg(long)]
-    pub(crate) json: Option<PathBuf>,
+    json: Option<PathBuf>,
     /// Smaller loads, fewer sizes, three rounds
     #[arg(long)]
     quick: bool,
