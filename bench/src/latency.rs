@@ -45,6 +45,9 @@ pub(crate) struct Options {
     /// How long an open round offers its rate [default: 5s]
     #[arg(long, value_parser = units::duration)]
     duration: Option<Duration>,
+    /// Messages a round in which raw's maximum is measured [default: 1000000]
+    #[arg(long)]
+    calibrate: Option<u64>,
     /// How often what is due is sent. In between the sender sleeps, for a machine with two cores has none
     /// to spare for waiting; at half a tick on average it is part of every time shown for an open round
     #[arg(long, value_parser = units::duration, default_value = "250us")]
@@ -122,7 +125,8 @@ fn measure(
     let trips = options.trips.unwrap_or(if quick { 2000 } else { 20_000 });
     let duration = Duration::from_millis(if quick { 1000 } else { 5000 });
     let duration = options.duration.unwrap_or(duration);
-    let maximum = raw_maximum(stage, size, quick)?;
+    let most = options.calibrate.unwrap_or(if quick { 200_000 } else { 1_000_000 });
+    let maximum = raw_maximum(stage, size, most)?;
     eprintln!("raw carries {} messages of {size} B a second", show_rate(maximum));
     let mut kinds = vec![Kind::Closed { trips }];
     kinds.extend(PERCENTS.map(|percent| {
@@ -146,9 +150,8 @@ fn measure(
 }
 
 /// Messages a second that raw pub/sub delivers here and now.
-fn raw_maximum(stage: &mut Stage, size: usize, quick: bool) -> Result<f64, Failure> {
-    // A second or so: half a million small messages, or 256 MiB of large ones.
-    let most = if quick { 200_000 } else { 1_000_000 };
+fn raw_maximum(stage: &mut Stage, size: usize, most: u64) -> Result<f64, Failure> {
+    // A second or so: a million small messages, or 256 MiB of large ones.
     let count = ((256 << 20) / size as u64).clamp(1, most);
     let load = Load { size, count, limit: Duration::MAX };
     let raw = System { peer: Peer::Raw, integrity: None };
