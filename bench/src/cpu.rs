@@ -40,7 +40,7 @@ pub(crate) struct Options {
     /// Payload bytes a round, at most `--messages` of them [default: 1GiB]
     #[arg(long, value_parser = units::bytes)]
     bytes: Option<u64>,
-    /// Messages a round, at most [default: 4000000]
+    /// Messages a round, at most [default: 8000000]
     #[arg(long)]
     messages: Option<u64>,
     /// Rounds; the median is shown [default: 3]
@@ -86,7 +86,7 @@ impl Round {
 pub(crate) fn run(options: &Options, stage: &Stage) -> Result<(), Failure> {
     let quick = options.quick;
     let bytes = options.bytes.unwrap_or(if quick { 128 << 20 } else { 1 << 30 });
-    let messages = options.messages.unwrap_or(if quick { 500_000 } else { 4_000_000 });
+    let messages = options.messages.unwrap_or(if quick { 2_000_000 } else { 8_000_000 });
     let rounds = options.rounds.unwrap_or(if quick { 1 } else { 3 });
     let sizes = if quick { &options.size[..options.size.len().min(3)] } else { &options.size };
     let systems = System::all(&[Peer::Raw, Peer::Swp], &options.integrity);

@@ -19,13 +19,16 @@ use crate::units::{self, show_rate, show_size};
 /// be behind at every size, and both peers are given the same one.
 const SLOW_PART: f64 = 0.25;
 
+const CONSUMERS: [usize; 4] = [1, 2, 4, 8];
+const CONSUMERS_QUICK: [usize; 2] = [1, 4];
+
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Message sizes [default: 64,1KiB,16KiB]
     #[arg(long, value_delimiter = ',', value_parser = units::bytes, default_value = "64,1KiB,16KiB")]
     size: Vec<u64>,
-    /// Numbers of consumers
-    #[arg(long, value_delimiter = ',', default_value = "1,2,4,8")]
+    /// Numbers of consumers [default: 1,2,4,8]
+    #[arg(long, value_delimiter = ',')]
     consumers: Vec<usize>,
     /// Measures also with one consumer held back, to a quarter of raw's rate
     #[arg(long)]
@@ -48,7 +51,7 @@ pub(crate) struct Options {
     /// Appends one JSON object a measurement to this file
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Smaller loads, one round
+    /// Smaller loads, fewer consumers, one round
     #[arg(long)]
     quick: bool,
 }
@@ -76,9 +79,11 @@ pub(crate) fn run(options: &Options, stage: &mut Stage) -> Result<(), Failure> {
     let bytes = options.bytes.unwrap_or(if quick { 16 << 20 } else { 256 << 20 });
     let messages = options.messages.unwrap_or(if quick { 100_000 } else { 1_000_000 });
     let rounds = options.rounds.unwrap_or(if quick { 1 } else { 3 });
+    let default_numbers: &[usize] = if quick { &CONSUMERS_QUICK } else { &CONSUMERS };
+    let numbers = if options.consumers.is_empty() { default_numbers } else { &options.consumers };
     let mut measured = Vec::new();
     for &size in &options.size {
-        for &consumers in &options.consumers {
+        for &consumers in numbers {
             let load = Load {
                 size: usize::try_from(size)?,
                 count: (bytes / size).clamp(1, messages),

@@ -7,15 +7,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::{Args, ValueEnum};
 use swp_fast::wire::Integrity;
 use tokio::runtime::Runtime;
 
 use crate::Failure;
-use crate::peers::{self, Load, Peer, raw, swp};
+use crate::peers::{Load, Peer, raw, swp};
 use crate::stage;
 
 const SUBJECT: &str = "bench.cpu";
@@ -162,7 +160,7 @@ fn raw_publisher(runtime: &Runtime, options: &Options) -> Result<u64, Failure> {
     let client = runtime.block_on(async_nats::connect(&options.server))?;
     ready()?;
     let load = options.load()?;
-    runtime.block_on(raw::publish(&client, SUBJECT, load, &AtomicBool::new(false)))?;
+    runtime.block_on(raw::publish(&client, SUBJECT, load))?;
     Ok(load.count)
 }
 
@@ -170,22 +168,9 @@ fn raw_consumer(runtime: &Runtime, options: &Options) -> Result<u64, Failure> {
     let load = options.load()?;
     // The whole round fits: what is wanted is the cost of a message that arrives.
     let queue = usize::try_from(load.count)?.max(raw::DEFAULT_QUEUE);
-    let (_client, subscription) =
-        runtime.block_on(raw::subscribe(&options.server, SUBJECT, queue))?;
+    let consumer = runtime.block_on(raw::consumer(&options.server, SUBJECT, queue))?;
     ready()?;
-    // It is not told when all was sent. Before the first message it waits; from then on silence is the end.
-    let sent = Arc::new(AtomicBool::new(false));
-    let begun = Arc::clone(&sent);
-    let (received, sum) = runtime.block_on(async move {
-        let mut sum = 0_u64;
-        let each = |message: &bytes::Bytes| {
-            begun.store(true, std::sync::atomic::Ordering::Release);
-            sum = sum.wrapping_add(peers::read(message));
-        };
-        let (received, _) = raw::receive(subscription, load.count, sent, each).await;
-        (received, sum)
-    });
-    std::hint::black_box(sum);
+    let (received, _) = runtime.block_on(consumer.receive_all(load.count, raw::no_rest));
     Ok(received)
 }
 

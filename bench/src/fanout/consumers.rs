@@ -1,11 +1,7 @@
 //! Consumers, all reading at once, and the rate that one of them is held to.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures_util::StreamExt;
 use swp_fast::wire::Integrity;
 use swp_fast::{ReceiveError, Subscriber};
 
@@ -34,46 +30,11 @@ impl Brake {
         allowed_at.checked_sub(elapsed).filter(|rest| *rest >= STEP)
     }
 
-    async fn took(&mut self, messages: usize) {
+    /// Counts messages; how long to rest after them.
+    fn took(&mut self, messages: usize) -> Option<Duration> {
         self.taken += messages as u64;
-        if let Some(rest) = self.rest(self.start.elapsed()) {
-            tokio::time::sleep(rest).await;
-        }
+        self.rest(self.start.elapsed())
     }
-}
-
-/// Messages that the slow consumer takes before it looks at the time. Small beside its queue.
-const SLOW_CHUNK: usize = 64;
-
-/// After all was sent, a raw consumer that gets nothing for so long has lost the rest.
-const SILENCE: Duration = Duration::from_secs(1);
-
-async fn raw_slow(
-    subscription: async_nats::Subscriber,
-    count: u64,
-    sent: Arc<AtomicBool>,
-    mut brake: Brake,
-) -> (u64, Instant) {
-    let (mut received, mut sum, mut last) = (0, 0_u64, Instant::now());
-    let mut chunks = subscription.ready_chunks(SLOW_CHUNK);
-    while received < count {
-        let all_sent = sent.load(Ordering::Acquire);
-        match tokio::time::timeout(SILENCE, chunks.next()).await {
-            Ok(Some(chunk)) => {
-                for message in &chunk {
-                    sum = sum.wrapping_add(peers::read(&message.payload));
-                }
-                received += chunk.len() as u64;
-                last = Instant::now();
-                brake.took(chunk.len()).await;
-            }
-            Ok(None) => break,
-            Err(_) if all_sent => break,
-            Err(_) => {}
-        }
-    }
-    std::hint::black_box(sum);
-    (received, last)
 }
 
 async fn swp_slow(
@@ -88,7 +49,9 @@ async fn swp_slow(
         }
         received += batch.len() as u64;
         last = Instant::now();
-        brake.took(batch.len()).await;
+        if let Some(rest) = brake.took(batch.len()) {
+            tokio::time::sleep(rest).await;
+        }
         batch.clear();
     }
     std::hint::black_box(sum);
@@ -103,27 +66,23 @@ fn slow_rate(case: Case, position: usize) -> Option<f64> {
 
 pub(super) async fn raw(url: &str, case: Case) -> Result<(Instant, Outcome), Failure> {
     let count = case.load.count;
-    let sent = Arc::new(AtomicBool::new(false));
     let mut receiving = Vec::new();
     for position in 0..case.consumers {
-        let (client, subscription) = raw::subscribe(url, "bench.fan", case.raw_queue).await?;
-        let all_sent = Arc::clone(&sent);
+        let consumer = raw::consumer(url, "bench.fan", case.raw_queue).await?;
         let slow = slow_rate(case, position);
         receiving.push(tokio::spawn(async move {
-            let _connected = client;
-            if let Some(rate) = slow {
-                return raw_slow(subscription, count, all_sent, Brake::new(rate)).await;
+            match slow {
+                Some(rate) => {
+                    let mut brake = Brake::new(rate);
+                    consumer.receive_all(count, |messages| brake.took(messages)).await
+                }
+                None => consumer.receive_all(count, raw::no_rest).await,
             }
-            let mut sum = 0_u64;
-            let each = |message: &Bytes| sum = sum.wrapping_add(peers::read(message));
-            let result = raw::receive(subscription, count, all_sent, each).await;
-            std::hint::black_box(sum);
-            result
         }));
     }
     let producer = async_nats::connect(url).await?;
     let start = Instant::now();
-    raw::publish(&producer, "bench.fan", case.load, &sent).await?;
+    raw::publish(&producer, "bench.fan", case.load).await?;
     let mut outcome =
         Outcome { received: Vec::new(), last: start, retransmits: 0, group_retransmits: 0 };
     for receiving in receiving {

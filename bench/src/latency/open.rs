@@ -2,7 +2,7 @@
 //! and the consumer counts that in.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,8 +13,9 @@ use tokio::runtime::Runtime;
 use super::pacing::{self, Schedule};
 use super::{Timed, histogram};
 use crate::Failure;
-use crate::peers::raw::{DEFAULT_QUEUE, receive, subscribe};
-use crate::peers::{self, swp};
+use crate::peers::{self, raw, swp};
+
+const SUBJECT: &str = "bench.open";
 
 /// What is offered to a peer.
 #[derive(Debug, Clone, Copy)]
@@ -63,17 +64,16 @@ fn message(buffer: &mut [u8], index: u64) -> &[u8] {
 /// With the queue that async-nats has by default: past it the client drops.
 pub(super) fn raw(runtime: &Runtime, url: &str, offer: Offer) -> Result<Timed, Failure> {
     let Offer { schedule, tick, size } = offer;
-    let (client, (_consumer, subscription)) = runtime.block_on(async {
-        let ends = subscribe(url, "bench.open", DEFAULT_QUEUE).await?;
-        Ok::<_, Failure>((async_nats::connect(url).await?, ends))
+    let (client, consumer) = runtime.block_on(async {
+        let consumer = raw::consumer(url, SUBJECT, raw::DEFAULT_QUEUE).await?;
+        Ok::<_, Failure>((async_nats::connect(url).await?, consumer))
     })?;
-    let (received, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let received = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
     let mut arrivals = Arrivals::new(schedule, start, &received)?;
-    let all_sent = Arc::clone(&sent);
     let receiving = runtime.spawn(async move {
         let take = |message: &Bytes| arrivals.take(message);
-        receive(subscription, schedule.count, all_sent, take).await;
+        consumer.receive(schedule.count, take, raw::no_rest).await;
         arrivals.finish()
     });
     let mut buffer = vec![b'x'; size];
@@ -81,14 +81,13 @@ pub(super) fn raw(runtime: &Runtime, url: &str, offer: Offer) -> Result<Timed, F
         runtime.block_on(async {
             for index in range {
                 let payload = Bytes::copy_from_slice(message(&mut buffer, index));
-                client.publish("bench.open", payload).await?;
+                client.publish(SUBJECT, payload).await?;
             }
             Ok(())
         })
     })?;
     let times = runtime.block_on(async {
-        client.flush().await?;
-        sent.store(true, Ordering::Release);
+        raw::end(&client, SUBJECT).await?;
         Ok::<_, Failure>(receiving.await?)
     })?;
     let received = times.len();
