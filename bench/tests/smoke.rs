@@ -1,5 +1,7 @@
 //! Each mode, with next to nothing to do: it ends well, prints a table, and keeps a line a measurement.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 use std::path::Path;
 use std::process::Command;
 
