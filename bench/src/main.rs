@@ -13,6 +13,7 @@ mod machine;
 mod peers;
 mod record;
 mod replay;
+mod report;
 mod stage;
 mod table;
 mod throughput;
@@ -51,6 +52,8 @@ enum Mode {
     Cpu(cpu::Options),
     /// All modes, into a folder
     All(all::Options),
+    /// Tables, targets and plots of a folder of results
+    Report(report::Options),
     /// The sending process of `cpu`
     #[command(hide = true)]
     Publisher(cpu::ChildOptions),
@@ -67,6 +70,7 @@ fn run(mode: Mode) -> Result<(), Failure> {
         Mode::Replay(options) => replay::run(&options, &mut Stage::new()?),
         Mode::Cpu(options) => cpu::run(&options, &Stage::new()?),
         Mode::All(options) => all::run(&options),
+        Mode::Report(options) => report::run(&options),
         Mode::Publisher(options) => cpu::run_child(Role::Publisher, &options),
         Mode::Consumer(options) => cpu::run_child(Role::Consumer, &options),
     }
