@@ -1,13 +1,18 @@
 //! What a frame costs to make and to take apart. Decides: whether packing many messages into one frame
-//! pays (per message, next to the 1.2 us that raw async-nats takes), and what a digest costs beside it.
+//! pays (per message, next to the 1.2 us that raw async-nats takes), what a digest costs beside it, and by
+//! `encode` and `decode`, which do all of it, at which message size a frame's cost stops mattering.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use swp_fast::wire::{
     BODY_LIMIT, Digest, Header, Integrity, Kind, Messages, OpenFrame, Sealer, Seq, SessionId,
 };
+
+/// Message sizes up to the largest that is packed and not cut.
+const SIZES: [usize; 5] = [64, 256, 1024, 4096, 16384];
 
 fn filled(message: &[u8]) -> OpenFrame {
     let mut frame = OpenFrame::new(BODY_LIMIT);
@@ -27,7 +32,7 @@ fn seal(integrity: Integrity, message: &[u8]) -> Bytes {
 
 fn pack(c: &mut Criterion) {
     let mut group = c.benchmark_group("pack a frame");
-    for size in [64, 256, 1024, 4096] {
+    for size in SIZES {
         let message = vec![b'x'; size];
         group.throughput(Throughput::Elements(u64::from(filled(&message).messages())));
         group.bench_function(format!("{size} B"), |b| b.iter(|| filled(black_box(&message))));
@@ -36,13 +41,46 @@ fn pack(c: &mut Criterion) {
 
 fn unpack(c: &mut Criterion) {
     let mut group = c.benchmark_group("unpack a frame");
-    for size in [64, 256, 1024, 4096] {
+    for size in SIZES {
         let frame = filled(&vec![b'x'; size]);
         group.throughput(Throughput::Elements(u64::from(frame.messages())));
         let body = Bytes::copy_from_slice(frame.body());
         group.bench_function(format!("{size} B"), |b| {
             b.iter(|| Messages::new(body.clone()).flatten().map(|m| m.len()).sum::<usize>());
         });
+    }
+}
+
+/// All that a publisher does to the messages of a frame: pack, hash, seal.
+fn encode(c: &mut Criterion) {
+    let mut group = c.benchmark_group("encode");
+    for integrity in [Integrity::Blake3, Integrity::Crc32c] {
+        for size in SIZES {
+            let message = vec![b'x'; size];
+            group.throughput(Throughput::Elements(u64::from(filled(&message).messages())));
+            group.bench_function(format!("{size} B, {integrity}"), |b| {
+                b.iter(|| seal(integrity, black_box(&message)));
+            });
+        }
+    }
+}
+
+/// All that a consumer does to the bytes of a frame: check its header and digest, hand out its messages.
+fn decode(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decode");
+    let sealer = Sealer::default();
+    for integrity in [Integrity::Blake3, Integrity::Crc32c] {
+        for size in SIZES {
+            let message = vec![b'x'; size];
+            let frame = seal(integrity, &message);
+            group.throughput(Throughput::Elements(u64::from(filled(&message).messages())));
+            group.bench_function(format!("{size} B, {integrity}"), |b| {
+                b.iter(|| {
+                    let opened = sealer.open(black_box(&frame)).expect("sealed here");
+                    Messages::new(opened.body).flatten().map(|m| m.len()).sum::<usize>()
+                });
+            });
+        }
     }
 }
 
@@ -68,5 +106,13 @@ fn seal_and_open(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, pack, unpack, seal_and_open);
+/// Short, for the whole set is run with every report; the steps above differ by far more than the noise.
+fn short() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(700))
+}
+
+criterion_group! { name = benches; config = short(); targets = pack, unpack, seal_and_open, encode, decode }
 criterion_main!(benches);

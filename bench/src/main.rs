@@ -1,16 +1,29 @@
 //! `swp-bench`: swp-fast beside what a user would pick instead, in one run on one machine.
 //!
 //! Peers take turns (A B A B ...), each delivers to a consumer that reads every byte, and medians of the
-//! rounds are compared. What a peer loses is counted and shown.
+//! rounds are compared. What a peer loses is counted and shown. Every measurement can be kept as a line of
+//! JSON (`record`).
 #![forbid(unsafe_code)]
 
+mod all;
+mod cpu;
+mod fanout;
+mod latency;
+mod machine;
 mod peers;
+mod record;
+mod replay;
+mod report;
+mod stage;
 mod table;
+mod throughput;
+mod units;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use nats_child::NatsServer;
-use peers::{Load, Peer};
-use swp_fast::wire::Integrity;
+use cpu::Role;
+use stage::Stage;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -27,53 +40,48 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Mode {
-    /// One publisher to one consumer, as fast as it goes.
-    Throughput {
-        /// Who to measure, taking turns.
-        #[arg(long, value_delimiter = ',', default_value = "raw,swp,replay")]
-        peer: Vec<Peer>,
-        /// Message sizes in bytes.
-        #[arg(long, value_delimiter = ',', default_value = "64,256,1024,4096,16384,65536,524288")]
-        size: Vec<usize>,
-        /// Payload bytes a round, at most `--messages` of them.
-        #[arg(long, default_value_t = 256 << 20)]
-        bytes: u64,
-        /// Messages a round, at most.
-        #[arg(long, default_value_t = 4_000_000)]
-        messages: u64,
-        /// Rounds; the median is shown.
-        #[arg(long, default_value_t = 5)]
-        rounds: usize,
-        /// Protection of swp's frames: blake3, crc32c or none.
-        #[arg(long, default_value = "blake3")]
-        integrity: Integrity,
-        /// Appends one JSON object a measurement to this file.
-        #[arg(long)]
-        json: Option<std::path::PathBuf>,
-    },
+    /// One publisher to one consumer, as fast as it goes
+    Throughput(throughput::Options),
+    /// Round trips, and one way at steady rates up to more than raw can carry
+    Latency(latency::Options),
+    /// One publisher to several consumers
+    Fanout(fanout::Options),
+    /// A capture from disk and from memory, and the disk alone
+    Replay(replay::Options),
+    /// Processor time of publisher, consumer and broker
+    Cpu(cpu::Options),
+    /// All modes, into a folder
+    All(all::Options),
+    /// Tables, targets and plots of a folder of results
+    Report(report::Options),
+    /// The sending process of `cpu`
+    #[command(hide = true)]
+    Publisher(cpu::ChildOptions),
+    /// The receiving process of `cpu`
+    #[command(hide = true)]
+    Consumer(cpu::ChildOptions),
 }
 
-fn main() -> Result<(), Failure> {
-    let Mode::Throughput { peer, size, bytes, messages, rounds, integrity, json } =
-        Args::parse().mode;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let server = NatsServer::start()?;
-    let mut results = Vec::new();
-    for &bytes_each in &size {
-        let count = (bytes / bytes_each as u64).clamp(1, messages);
-        let load = Load { size: bytes_each, count, integrity };
-        for round in 0..rounds {
-            for &peer in &peer {
-                let result = runtime.block_on(peers::run(peer, server.url(), load, round))?;
-                eprintln!("{}", table::line(&result));
-                results.push(result);
-            }
+fn run(mode: Mode) -> Result<(), Failure> {
+    match mode {
+        Mode::Throughput(options) => throughput::run(&options, &mut Stage::new()?),
+        Mode::Latency(options) => latency::run(&options, &mut Stage::new()?),
+        Mode::Fanout(options) => fanout::run(&options, &mut Stage::new()?),
+        Mode::Replay(options) => replay::run(&options, &mut Stage::new()?),
+        Mode::Cpu(options) => cpu::run(&options, &Stage::new()?),
+        Mode::All(options) => all::run(&options),
+        Mode::Report(options) => report::run(&options),
+        Mode::Publisher(options) => cpu::run_child(Role::Publisher, &options),
+        Mode::Consumer(options) => cpu::run_child(Role::Consumer, &options),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse().mode) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("swp-bench: {error}");
+            ExitCode::FAILURE
         }
     }
-    if let Some(path) = json {
-        table::append_json(&path, &results)?;
-    }
-    print!("{}", table::render(&results, &peer, &size));
-    Ok(())
 }

@@ -1,31 +1,25 @@
-//! The systems that are compared. Each sends a load to a consumer and tells what arrived, and when.
+//! The systems that are compared. Each sends a load to a consumer that reads every byte of it, and
+//! tells what arrived, and when.
+
+pub(crate) mod jetstream;
+pub(crate) mod raw;
+mod relay;
+pub(crate) mod replay;
+pub(crate) mod swp;
+mod wire;
 
 use std::time::{Duration, Instant};
 
-use async_nats::ConnectOptions;
-use bytes::Bytes;
 use clap::ValueEnum;
-use futures_util::StreamExt;
-use serde::Serialize;
 use swp_fast::wire::Integrity;
-use swp_fast::{
-    Endpoint, EndpointConfig, PackedBody, PublishConfig, Publisher, SubscribeConfig, Subscriber,
-    TrySendError,
-};
-use swp_replay::capture::{Capture, CaptureWriter, Ending, WriterOptions};
-use swp_replay::disk::{Disk, DiskOptions};
-use swp_replay::generate::{GenerateOptions, generate};
 
 use crate::Failure;
+use crate::stage::Stage;
 
-/// As in the measurements that the design rests on: far more than any round has in flight.
-const RAW_CAPACITY: usize = 1 << 20;
+/// A server's `max_payload` unless it was told otherwise, in bytes: what a plain message can be.
+const MAX_PAYLOAD: usize = 1 << 20;
 
-/// Raw pub/sub does not tell its end: it is over when nothing came for this long, which is not counted.
-const RAW_SILENCE: Duration = Duration::from_millis(500);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Peer {
     /// Plain async-nats publish and subscribe.
     Raw,
@@ -33,6 +27,70 @@ pub(crate) enum Peer {
     Swp,
     /// This project, a capture from the warm page cache, with the digests stored in it.
     Replay,
+    /// JetStream, memory storage: async publish with a window of acks, an ordered consumer beside it.
+    Jetstream,
+    /// The same with the fast-ingest batch publisher of jetstream-extra.
+    JetstreamFast,
+    /// NATS lines made beforehand, over blocking sockets: what the broker can do at most.
+    Wire,
+    /// The bytes through a plain TCP relay: what any broker must pay.
+    Relay,
+}
+
+impl Peer {
+    /// As in the files.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Peer::Raw => "raw",
+            Peer::Swp => "swp",
+            Peer::Replay => "replay",
+            Peer::Jetstream => "jetstream",
+            Peer::JetstreamFast => "jetstream-fast",
+            Peer::Wire => "wire",
+            Peer::Relay => "relay",
+        }
+    }
+
+    /// Whether it can move messages of `size` bytes at all.
+    pub(crate) fn takes(self, size: usize) -> bool {
+        matches!(self, Peer::Swp | Peer::Replay | Peer::Relay) || size <= MAX_PAYLOAD
+    }
+}
+
+/// A peer, and how its frames are protected where that can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct System {
+    pub(crate) peer: Peer,
+    pub(crate) integrity: Option<Integrity>,
+}
+
+impl System {
+    /// Every peer, and swp once for each integrity. A capture's digests are blake3, so replay has that.
+    pub(crate) fn all(peers: &[Peer], integrities: &[Integrity]) -> Vec<System> {
+        let mut systems = Vec::new();
+        for &peer in peers {
+            match peer {
+                Peer::Swp => {
+                    systems.extend(integrities.iter().map(|i| System { peer, integrity: Some(*i) }))
+                }
+                Peer::Replay => systems.push(System { peer, integrity: Some(Integrity::Blake3) }),
+                _ => systems.push(System { peer, integrity: None }),
+            }
+        }
+        systems
+    }
+
+    pub(crate) fn integrity_name(self) -> Option<String> {
+        self.integrity.map(|integrity| integrity.to_string())
+    }
+
+    /// For tables.
+    pub(crate) fn label(self) -> String {
+        match (self.peer, self.integrity) {
+            (Peer::Swp, Some(integrity)) => format!("swp {integrity}"),
+            (peer, _) => peer.name().to_owned(),
+        }
+    }
 }
 
 /// What is sent in a round.
@@ -40,15 +98,13 @@ pub(crate) enum Peer {
 pub(crate) struct Load {
     pub(crate) size: usize,
     pub(crate) count: u64,
-    pub(crate) integrity: Integrity,
+    /// JetStream stops sending after this, so that its rounds end: it is a tenth as fast.
+    pub(crate) limit: Duration,
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Measured {
-    pub(crate) peer: Peer,
-    pub(crate) round: usize,
-    pub(crate) size: usize,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome {
     pub(crate) sent: u64,
     pub(crate) received: u64,
     /// From the first send to the last arrival.
@@ -56,140 +112,46 @@ pub(crate) struct Measured {
     pub(crate) retransmits: u64,
 }
 
-impl Measured {
+impl Outcome {
+    fn new(sent: u64, (received, last): (u64, Instant), start: Instant) -> Outcome {
+        let seconds = last.duration_since(start).as_secs_f64();
+        Outcome { sent, received, seconds, retransmits: 0 }
+    }
+
     pub(crate) fn messages_per_s(&self) -> f64 {
-        self.received as f64 / self.seconds
+        self.received as f64 / self.seconds.max(1e-9)
     }
 }
 
-pub(crate) async fn run(
-    peer: Peer,
-    url: &str,
-    load: Load,
-    round: usize,
-) -> Result<Measured, Failure> {
-    let (received, seconds, retransmits) = match peer {
-        Peer::Raw => raw(url, load).await?,
-        Peer::Swp => swp(url, load).await?,
-        Peer::Replay => replay(url, load).await?,
-    };
-    let Load { size, count: sent, .. } = load;
-    Ok(Measured { peer, round, size, sent, received, seconds, retransmits })
+/// One round of one system.
+pub(crate) fn run(stage: &mut Stage, system: System, load: Load) -> Result<Outcome, Failure> {
+    let integrity = system.integrity.unwrap_or_default();
+    match system.peer {
+        Peer::Raw => stage.runtime.block_on(raw::run(stage.url(), load)),
+        Peer::Swp => stage.runtime.block_on(swp::run(stage.url(), load, integrity)),
+        Peer::Replay => {
+            let path = stage.capture(load.size, load.count, None)?;
+            stage.runtime.block_on(replay::run(stage.url(), &path))
+        }
+        Peer::Jetstream => {
+            let url = stage.jetstream_url()?;
+            stage.runtime.block_on(jetstream::run(&url, load))
+        }
+        Peer::JetstreamFast => {
+            let url = stage.jetstream_url()?;
+            stage.runtime.block_on(jetstream::run_fast(&url, load))
+        }
+        Peer::Wire => wire::run(stage.port(), load),
+        Peer::Relay => relay::run(load),
+    }
 }
 
 /// Reads every byte, as a consumer would.
-fn read(message: &Bytes) -> u64 {
-    message.chunks(8).fold(0, |sum, chunk| sum.wrapping_add(u64::from(chunk[0])))
+pub(crate) fn read(message: &[u8]) -> u64 {
+    let (words, rest) = message.as_chunks::<8>();
+    let rest = rest.iter().fold(0, |sum, byte| sum + u64::from(*byte));
+    words.iter().fold(rest, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)))
 }
 
-async fn raw(url: &str, load: Load) -> Result<(u64, f64, u64), Failure> {
-    let consumer = ConnectOptions::new().subscription_capacity(RAW_CAPACITY).connect(url).await?;
-    let mut subscription = consumer.subscribe("bench.raw").await?;
-    consumer.flush().await?;
-    let receiving = tokio::spawn(async move {
-        let (mut received, mut sum, mut last) = (0, 0_u64, Instant::now());
-        while let Ok(Some(message)) = tokio::time::timeout(RAW_SILENCE, subscription.next()).await {
-            sum = sum.wrapping_add(read(&message.payload));
-            received += 1;
-            last = Instant::now();
-            if received == load.count {
-                break;
-            }
-        }
-        std::hint::black_box(sum);
-        (received, last)
-    });
-    let producer = async_nats::connect(url).await?;
-    let payload = Bytes::from(vec![b'x'; load.size]);
-    let start = Instant::now();
-    for _ in 0..load.count {
-        producer.publish("bench.raw", payload.clone()).await?;
-    }
-    producer.flush().await?;
-    let (received, last) = receiving.await?;
-    Ok((received, last.duration_since(start).as_secs_f64(), 0))
-}
-
-/// Both ends of a stream, joined.
-async fn session(url: &str, load: Load) -> Result<(Publisher, Subscriber), Failure> {
-    let consumer =
-        Endpoint::new(async_nats::connect(url).await?, EndpointConfig::default()).await?;
-    let producer =
-        Endpoint::new(async_nats::connect(url).await?, EndpointConfig::default()).await?;
-    let mut config = PublishConfig::default();
-    config.integrity = load.integrity;
-    let publisher = producer.publish("bench", config).await?;
-    let subscriber = consumer.subscribe("bench", SubscribeConfig::default()).await?;
-    publisher.ready().await?;
-    Ok((publisher, subscriber))
-}
-
-/// Receives to the end: how many messages, and when the last came.
-async fn receive(mut subscriber: Subscriber) -> Result<(u64, Instant), swp_fast::ReceiveError> {
-    let (mut received, mut sum, mut last) = (0, 0_u64, Instant::now());
-    let mut batch = Vec::new();
-    while subscriber.recv_batch(&mut batch).await? > 0 {
-        for message in batch.drain(..) {
-            sum = sum.wrapping_add(read(&message));
-            received += 1;
-        }
-        last = Instant::now();
-    }
-    std::hint::black_box(sum);
-    Ok((received, last))
-}
-
-async fn swp(url: &str, load: Load) -> Result<(u64, f64, u64), Failure> {
-    let (publisher, subscriber) = session(url, load).await?;
-    let receiving = tokio::spawn(receive(subscriber));
-    let payload = Bytes::from(vec![b'x'; load.size]);
-    let start = Instant::now();
-    for _ in 0..load.count {
-        if let Err(error) = publisher.try_send(&payload) {
-            match error {
-                TrySendError::Blocked => publisher.send(payload.clone()).await?,
-                error => return Err(error.into()),
-            };
-        }
-    }
-    publisher.finish().await?;
-    let (received, last) = receiving.await??;
-    let retransmits = publisher.stats().retransmits;
-    Ok((received, last.duration_since(start).as_secs_f64(), retransmits))
-}
-
-async fn replay(url: &str, load: Load) -> Result<(u64, f64, u64), Failure> {
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("bench");
-    let options = GenerateOptions {
-        messages: load.count,
-        min_bytes: load.size,
-        max_bytes: load.size,
-        ..GenerateOptions::default()
-    };
-    // Just written, so it is in the page cache: warm.
-    let mut writer = CaptureWriter::create(&path, WriterOptions::default())?;
-    generate(&options, &mut writer)?;
-    writer.finish(Ending::default())?;
-    let capture = Capture::open(&path)?;
-    let (publisher, subscriber) = session(url, load).await?;
-    let receiving = tokio::spawn(receive(subscriber));
-    let start = Instant::now();
-    let options = DiskOptions { direct: false, ..DiskOptions::default() };
-    let mut disk = Disk::start(&capture, options).await?;
-    while let Some(block) = disk.next().await {
-        let block = block?;
-        let bodies = block.frames.iter().map(|frame| PackedBody {
-            range: frame.range(),
-            kind: frame.kind,
-            messages: frame.messages,
-            digest: frame.digest,
-        });
-        let bodies = bodies.collect();
-        publisher.send_packed(block.buffer, bodies).await?;
-    }
-    publisher.finish().await?;
-    let (received, last) = receiving.await??;
-    let retransmits = publisher.stats().retransmits;
-    Ok((received, last.duration_since(start).as_secs_f64(), retransmits))
-}
+#[cfg(test)]
+mod tests;

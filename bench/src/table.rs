@@ -1,56 +1,71 @@
-//! Results for people and for programs.
+//! Results for people, as markdown, and for programs, as JSON Lines.
 
-use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::Failure;
-use crate::peers::{Measured, Peer};
 
-/// One measurement.
-pub(crate) fn line(result: &Measured) -> String {
-    format!(
-        "{:>8} B  {:<4} round {}  {:>12.0} msg/s  {:>8.1} MB/s  lost {}",
-        result.size,
-        format!("{:?}", result.peer).to_lowercase(),
-        result.round,
-        result.messages_per_s(),
-        result.messages_per_s() * result.size as f64 / 1e6,
-        result.sent - result.received,
-    )
+/// A markdown table.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
 }
 
-/// Medians by size, a column a peer, with the ratio to the first.
-pub(crate) fn render(results: &[Measured], peers: &[Peer], sizes: &[usize]) -> String {
-    let mut out = String::from("| message |");
-    for peer in peers {
-        let _ = write!(out, " {peer:?} msg/s | MB/s | lost | ratio |");
+impl Table {
+    pub(crate) fn new(columns: impl IntoIterator<Item = impl Into<String>>) -> Table {
+        Table { columns: columns.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
-    let _ = write!(out, "\n|---|{}\n", "---|---|---|---|".repeat(peers.len()));
-    for &size in sizes {
-        let _ = write!(out, "| {size} B |");
-        let mut base = None;
-        for &peer in peers {
-            let of_peer = results.iter().filter(|r| r.peer == peer && r.size == size);
-            let mut rates: Vec<f64> = of_peer.clone().map(Measured::messages_per_s).collect();
-            let lost: u64 = of_peer.map(|r| r.sent - r.received).sum();
-            rates.sort_by(f64::total_cmp);
-            let median = rates.get(rates.len() / 2).copied().unwrap_or_default();
-            let base = *base.get_or_insert(median);
-            let mb = median * size as f64 / 1e6;
-            let _ = write!(out, " {median:.0} | {mb:.0} | {lost} | {:.2} |", median / base);
-        }
-        out.push('\n');
+
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
     }
-    out
+
+    pub(crate) fn render(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let mut out = line(&self.columns);
+        out.push_str(&format!("|{}\n", "---|".repeat(self.columns.len())));
+        self.rows.iter().for_each(|row| out.push_str(&line(row)));
+        out
+    }
 }
 
-pub(crate) fn append_json(path: &Path, results: &[Measured]) -> Result<(), Failure> {
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    for result in results {
-        serde_json::to_writer(&mut file, result)?;
-        file.write_all(b"\n")?;
+/// The middle value, or the mean of the two in the middle; none of no values.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
     }
-    Ok(())
 }
+
+/// `value / base` as tables show it; a dash where either is missing.
+pub(crate) fn ratio(value: Option<f64>, base: Option<f64>) -> String {
+    match (value, base) {
+        (Some(value), Some(base)) if base > 0.0 => format!("{:.2}", value / base),
+        _ => DASH.to_owned(),
+    }
+}
+
+/// What was not measured, or cannot be.
+pub(crate) const DASH: &str = "-";
+
+/// Appends an object and a line's end, where a file was asked for. Each measurement is written as soon
+/// as it is there, so a run that is interrupted keeps what it has.
+pub(crate) fn append(path: Option<&Path>, record: &impl Serialize) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let written = file.and_then(|mut file| file.write_all(&line));
+    written.map_err(|error| format!("cannot write {}: {error}", path.display()).into())
+}
+
+#[cfg(test)]
+mod tests;
