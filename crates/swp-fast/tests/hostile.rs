@@ -209,7 +209,7 @@ fn ack(cumulative: u64) -> Ack {
         delay_us: 0,
         probe: 0,
         probe_delay_us: 0,
-        live: true,
+        generation: 1,
         duplicates: 0,
         dropped: 0,
     }
@@ -221,7 +221,7 @@ fn reset(peer: PeerId) -> Control {
 
 /// One of each that could move a session, from either side.
 fn everything() -> Vec<Control> {
-    let everybody = Probe { peer: None, number: 99, next: seq(3), members: 1 };
+    let everybody = Probe { peer: None, number: 99, next: seq(3), members: 1, generation: 1 };
     vec![
         Control::Ack(ack(3)),
         Control::FinAck(FinAck { peer: CONSUMER }),
@@ -525,7 +525,10 @@ fn a_flood_of_probes_gets_an_answer_a_batch() {
     let sealer = pair.sealer();
     let now = pair.now;
     let probe = |number, peer| {
-        control(&sealer, &Control::Probe(Probe { peer, number, next: seq(3), members: 1 }))
+        control(
+            &sealer,
+            &Control::Probe(Probe { peer, number, next: seq(3), members: 1, generation: 1 }),
+        )
     };
     for number in 1..10_000 {
         pair.receiver.handle_frame(now, &probe(number, None));

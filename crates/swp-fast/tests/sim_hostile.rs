@@ -47,7 +47,7 @@ fn ack(world: &World, cumulative: Seq) -> Ack {
         delay_us: 0,
         probe: 0,
         probe_delay_us: 0,
-        live: true,
+        generation: 1,
         duplicates: 0,
         dropped: 0,
     }
@@ -198,7 +198,7 @@ fn syn_ack(world: &World) -> SynAck {
         keep_alive: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(10),
         members: 1,
-        live: true,
+        generation: 1,
     }
 }
 

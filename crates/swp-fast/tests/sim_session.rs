@@ -197,11 +197,13 @@ fn stream_closes_when_the_last_one_to_wait_for_is_lost() {
     assert!(outcome.publishers[0].has(|event| *event == SenderEvent::Closed), "{outcome}");
 }
 
-/// It was given up and does not know it. When it is heard again it is told, and goes on from what it holds.
+/// It was given up and does not know it, and the group has moved away from it. When it is heard again it is
+/// told, and goes on from what it holds.
 #[test]
 fn consumer_that_was_given_up_while_it_could_not_be_heard_comes_back() {
     let mut config = endless(13);
     config.consumers = 2;
+    config.rewindable = true;
     let mut world = World::new(config);
     world.run_for(Duration::from_secs(1));
     // It hears the publisher, and cannot be heard; then the farewell is lost as well.
@@ -213,7 +215,9 @@ fn consumer_that_was_given_up_while_it_could_not_be_heard_comes_back() {
     assert!(lost(&outcome), "{outcome}");
     assert!(outcome.consumers[1].has(|event| *event == ReceiverEvent::Reconnected), "{outcome}");
     assert_eq!(outcome.consumers[0].delivered, outcome.consumers[1].delivered, "{outcome}");
-    assert_eq!(outcome.publishers[0].stats.caught_up_frames, 0, "it held everything: {outcome}");
+    // What it heard until then was not sent again: it was given up after 10 s at the earliest.
+    let again = outcome.publishers[0].stats.caught_up_frames;
+    assert!((1..400).contains(&again), "{again} frames again: {outcome}");
     world.finish(0);
     let outcome = world.run(MINUTES);
     assert!(outcome.consumers[1].has(|event| *event == ReceiverEvent::Ended), "{outcome}");

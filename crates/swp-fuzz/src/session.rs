@@ -388,8 +388,11 @@ impl World {
         };
         match transmit.to {
             Dest::Publisher => push(&mut self.up),
-            Dest::Group => {
-                let listening = self.consumers.iter_mut().filter(|to| to.receiver.wants_group());
+            Dest::Group(generation) => {
+                let listening = self
+                    .consumers
+                    .iter_mut()
+                    .filter(|to| to.receiver.generations().any(|listened| listened == generation));
                 listening.for_each(|to| push(&mut to.link));
             }
             Dest::Peer(id) => {

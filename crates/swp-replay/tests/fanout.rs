@@ -213,6 +213,41 @@ fn a_consumer_that_stands_still_is_evicted_if_that_is_wanted() {
     assert_eq!(digest(&files[1]), digest(&capture));
 }
 
+/// What comes after the eviction is more than the server queues for a consumer, and goes past the one that
+/// stands still: it is never cut off for that.
+#[test]
+fn the_others_go_on_without_one_that_stands_still() {
+    let server = NatsServer::builder().config_line("max_pending: 8MB").start().expect("a server");
+    let folder = Folder::new();
+    let capture = folder.capture("c", &["--messages", "64000", "--size", "1000"]);
+    let options = ["--min-consumers", "4", "--on-slow", "evict", "--stalled-for", "1s"];
+    let mut player = play(&capture, server.url(), &options);
+    let names = ["x", "y", "z", "still"];
+    let files = names.map(|name| folder.path(name));
+    let mut consumers: Vec<Running> = files
+        .iter()
+        .map(|file| recv(server.url(), file, &["--max-rate", "16MB", "--name", path(file)]))
+        .collect();
+    wait_for_bytes(&files[3], 2 << 20);
+    consumers[3].signal("STOP");
+    player.until("was lost: it held the stream back");
+    let still = consumers.remove(3);
+    for (consumer, file) in consumers.into_iter().zip(&files) {
+        let (code, _, said) = consumer.end();
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(digest(file), digest(&capture));
+    }
+    let (code, out, said) = player.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(json(&out)["lost"].as_array().map(Vec::len), Some(1));
+    // Of 64 MB it was sent what fits before it.
+    let log = server.log().expect("the server's log");
+    assert!(!log.contains("MaxPending"), "{log}");
+    still.signal("CONT");
+    let (code, _, said) = still.end();
+    assert_eq!(code, Some(4), "{said}");
+}
+
 #[test]
 fn a_replay_for_which_nobody_comes_does_not_wait_for_ever() {
     let server = NatsServer::start().expect("a server");

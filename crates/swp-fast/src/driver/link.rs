@@ -76,7 +76,7 @@ impl Link {
     }
 
     /// Hands frames to the client.
-    pub(super) async fn publish(&self, transmits: &mut Vec<Transmit>) -> Result<(), String> {
+    pub(super) async fn publish(&mut self, transmits: &mut Vec<Transmit>) -> Result<(), String> {
         for transmit in transmits.drain(..) {
             let subject = self.subjects.of(transmit.to);
             let published = self.client.publish(subject, transmit.frame).await;
@@ -85,9 +85,12 @@ impl Link {
         Ok(())
     }
 
-    /// Subscribes to what goes to all consumers.
-    pub(super) async fn subscribe_group(&self) -> Result<async_nats::Subscriber, String> {
-        let subscribed = self.client.subscribe(self.subjects.data.clone()).await;
+    /// Subscribes to what goes to a generation of the group.
+    pub(super) async fn subscribe_group(
+        &mut self,
+        generation: u32,
+    ) -> Result<async_nats::Subscriber, String> {
+        let subscribed = self.client.subscribe(self.subjects.group(generation)).await;
         subscribed.map_err(|error| error.to_string())
     }
 

@@ -3,7 +3,8 @@
 //! ```text
 //!   producers (any thread)         task                     async-nats         broker
 //!   try_send --> outbox ---------> Sender --publish*--> channel --> socket --> swp.data.<stream>
-//!                (open frame)        ^       flush <------- written              swp.peer.<stream>.<id>
+//!                (open frame)        ^       flush <------- written              swp.group.<stream>.<n>
+//!                                    |                                         swp.peer.<stream>.<id>
 //!                                    +-- acks <------------------------------ swp.ctl.<stream>
 //! ```
 //!
@@ -13,6 +14,7 @@
 mod clock;
 mod error;
 mod events;
+mod groups;
 mod link;
 mod outbox;
 mod past;

@@ -2,20 +2,22 @@
 
 use async_nats::Subject;
 
-use crate::proto::Dest;
+use crate::proto::{Dest, FIRST_GENERATION};
 use crate::wire::PeerId;
 
 /// Longer names would come close to the broker's bound on a line (4 KiB) with what is put around them.
 const MAX_STREAM_BYTES: usize = 255;
 
-/// Where a stream's frames go. A user with permission for `swp.*.<stream>` and `swp.peer.<stream>.*`
-/// can use the stream, and nothing else.
+/// Where a stream's frames go. A user with permission for `swp.*.<stream>`, `swp.group.<stream>.*` and
+/// `swp.peer.<stream>.*` can use the stream, and nothing else.
 #[derive(Debug, Clone)]
 pub(crate) struct Subjects {
-    /// `swp.data.<stream>`: to every consumer.
+    /// `swp.data.<stream>`: to every consumer, in the group's first generation.
     pub(crate) data: Subject,
     /// `swp.ctl.<stream>`: to the publisher.
     pub(crate) control: Subject,
+    /// The later generation that was last asked for, and its subject.
+    later: (u32, Subject),
     stream: String,
 }
 
@@ -41,6 +43,7 @@ impl Subjects {
         Ok(Subjects {
             data: Subject::from(format!("swp.data.{stream}")),
             control: Subject::from(format!("swp.ctl.{stream}")),
+            later: (FIRST_GENERATION, Subject::from_static("")),
             stream: stream.to_owned(),
         })
     }
@@ -50,18 +53,32 @@ impl Subjects {
         Subject::from(format!("swp.peer.{}.{peer}", self.stream))
     }
 
-    /// Whether this is a subject of the stream.
-    pub(crate) fn contain(&self, subject: &str) -> bool {
-        let inbox =
-            || subject.strip_prefix("swp.peer.")?.strip_prefix(&self.stream)?.strip_prefix('.');
-        subject == self.data.as_str()
-            || subject == self.control.as_str()
-            || inbox().is_some_and(|id| !id.contains('.'))
+    /// What goes to a generation of the group: `swp.group.<stream>.<generation>` after the first.
+    pub(crate) fn group(&mut self, generation: u32) -> Subject {
+        if generation == FIRST_GENERATION {
+            return self.data.clone();
+        }
+        if self.later.0 != generation {
+            let subject = format!("swp.group.{}.{generation}", self.stream);
+            self.later = (generation, Subject::from(subject));
+        }
+        self.later.1.clone()
     }
 
-    pub(crate) fn of(&self, dest: Dest) -> Subject {
+    /// Whether this is a subject of the stream.
+    pub(crate) fn contain(&self, subject: &str) -> bool {
+        let below = |prefix: &str| {
+            let rest = subject.strip_prefix(prefix)?.strip_prefix(&self.stream)?.strip_prefix('.');
+            rest.filter(|last| !last.contains('.'))
+        };
+        subject == self.data.as_str()
+            || subject == self.control.as_str()
+            || below("swp.peer.").or_else(|| below("swp.group.")).is_some()
+    }
+
+    pub(crate) fn of(&mut self, dest: Dest) -> Subject {
         match dest {
-            Dest::Group => self.data.clone(),
+            Dest::Group(generation) => self.group(generation),
             Dest::Publisher => self.control.clone(),
             Dest::Peer(peer) => self.inbox(peer),
         }

@@ -10,6 +10,7 @@ use futures_util::task::AtomicWaker;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Notify;
 
+use super::groups::Groups;
 use super::link::{Link, LinkChange};
 use super::{Clock, DenialWatch, Subjects, SubscribeFailure, lock};
 use crate::proto::{Receiver, ReceiverEvent, Transmit};
@@ -41,8 +42,7 @@ pub(crate) struct SubscribeShared {
 struct SubscribeTask {
     link: Link,
     clock: Clock,
-    /// What goes to the group; none while this consumer is far behind it.
-    data: Option<Subscription>,
+    groups: Groups,
     inbox: Subscription,
     shared: Arc<SubscribeShared>,
     transmits: Vec<Transmit>,
@@ -57,8 +57,8 @@ pub(crate) fn run_subscriber(
     (outage_timeout, denials): (Duration, DenialWatch),
 ) {
     let link = Link::new(client, subjects, outage_timeout, denials);
-    let (data, transmits) = (Some(data), Vec::new());
-    let task = SubscribeTask { link, clock, data, inbox, shared, transmits };
+    let (groups, transmits) = (Groups::new(data), Vec::new());
+    let task = SubscribeTask { link, clock, groups, inbox, shared, transmits };
     tokio::spawn(task.run());
 }
 
@@ -85,7 +85,7 @@ impl SubscribeTask {
     async fn step(&mut self) -> Result<bool, SubscribeFailure> {
         let now = self.clock.now();
         let link = self.link.check(now);
-        let (over, wants_group) = {
+        let (over, generations) = {
             let mut receiver = lock(&self.shared.receiver);
             match &link {
                 LinkChange::Up => {}
@@ -109,24 +109,13 @@ impl SubscribeTask {
             if receiver.has_ready() || receiver.at_end() || receiver.is_over() {
                 self.shared.app.wake();
             }
-            (receiver.is_over(), receiver.wants_group())
+            (receiver.is_over(), receiver.generations())
         };
         // Before anything is said: the publisher takes what is said as a sign that this is done.
-        self.follow_group(wants_group).await?;
+        let followed = self.groups.follow(&mut self.link, generations).await;
+        followed.map_err(SubscribeFailure::Nats)?;
         self.link.publish(&mut self.transmits).await.map_err(SubscribeFailure::Nats)?;
         Ok(!over)
-    }
-
-    /// Listens to what goes to the group, or stops that.
-    async fn follow_group(&mut self, wanted: bool) -> Result<(), SubscribeFailure> {
-        if wanted && self.data.is_none() {
-            let data = self.link.subscribe_group().await.map_err(SubscribeFailure::Nats)?;
-            self.data = Some(data);
-        } else if !wanted && let Some(mut data) = self.data.take() {
-            // Where the connection is gone, so is the subscription.
-            let _ = data.unsubscribe().await;
-        }
-        Ok(())
     }
 
     /// Sleeps until there is something to do, and takes what has arrived.
@@ -139,7 +128,7 @@ impl SubscribeTask {
         // Data first: a probe that overtook data on its way through this task would make it look lost.
         let message = tokio::select! {
             biased;
-            message = next_of(&mut self.data) => message,
+            message = self.groups.next() => Some(message),
             message = self.inbox.next() => message,
             () = shared.wake.notified() => None,
             () = tokio::time::sleep_until(self.clock.instant(deadline)) => None,
@@ -148,9 +137,9 @@ impl SubscribeTask {
         let now = self.clock.now();
         self.take(now, message.payload);
         for _ in 0..FRAMES_PER_TURN {
-            let more = match next_of(&mut self.data).now_or_never() {
-                Some(Some(message)) => message,
-                _ => match self.inbox.next().now_or_never() {
+            let more = match self.groups.next().now_or_never() {
+                Some(message) => message,
+                None => match self.inbox.next().now_or_never() {
                     Some(Some(message)) => message,
                     _ => break,
                 },
@@ -165,13 +154,5 @@ impl SubscribeTask {
             _ => frame,
         };
         lock(&self.shared.receiver).handle_frame(now, &frame);
-    }
-}
-
-/// The next message; never where there is no subscription.
-async fn next_of(subscription: &mut Option<Subscription>) -> Option<async_nats::Message> {
-    match subscription {
-        Some(subscription) => subscription.next().await,
-        None => std::future::pending().await,
     }
 }

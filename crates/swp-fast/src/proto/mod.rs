@@ -52,11 +52,15 @@ pub(crate) fn ack_delay(members: u32) -> Duration {
     ACK_DELAY * (members / 4).clamp(1, 32)
 }
 
+/// The generation that the group begins with, and that announcements always go to. When a consumer is given up
+/// that may still listen, the group moves on to the next number, and the others with it.
+pub const FIRST_GENERATION: u32 = 1;
+
 /// Who a frame is for; the driver makes a subject of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dest {
-    /// Every consumer of the stream.
-    Group,
+    /// Every consumer that listens to this generation of the group: see [`FIRST_GENERATION`].
+    Group(u32),
     /// The inbox of one consumer, or of a publisher that is finding out if the stream is free.
     Peer(PeerId),
     /// The stream's publisher.

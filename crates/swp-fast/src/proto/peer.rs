@@ -45,8 +45,8 @@ pub(super) struct CatchUp {
     pub(super) reached: bool,
     /// ... and was.
     pub(super) told_live: bool,
-    /// It listens to the group.
-    live: bool,
+    /// The first frame not yet sent when it said that it listens to the group.
+    live_from: Option<Seq>,
     /// Everything was sent; only what lies in `reread` may still be wanted again.
     pub(super) caught_up: bool,
 }
@@ -75,6 +75,8 @@ pub(super) struct Peer {
     pub(super) rtt: RttEstimator,
     pub(super) losses: LossDetector,
     pub(super) catch_up: Option<CatchUp>,
+    /// The newest generation of the group that it said it listens to; 0 before.
+    generation: u32,
     evidence_end: Seq,
     newest_ack: Option<Seq>,
     /// Probes that were sent to it and not answered, nor any after them.
@@ -153,7 +155,7 @@ impl Peer {
             held,
             reached: at_present,
             told_live: at_present,
-            live: false,
+            live_from: None,
             caught_up: false,
         });
         // A consumer that resumes may have part of its window in use, and tells so in its first report.
@@ -183,6 +185,7 @@ impl Peer {
             rtt: RttEstimator::default(),
             losses: LossDetector::default(),
             catch_up,
+            generation: 0,
             evidence_end: start,
             newest_ack: None,
             probes: VecDeque::new(),
@@ -210,14 +213,12 @@ impl Peer {
     /// Whether its credit bounds the stream: from when it is told to listen to the group, or what it hears
     /// there could fill its window and leave no room for what it lacks.
     pub(super) fn paces(&self) -> bool {
-        let listens = self.catch_up.as_ref().is_none_or(|catch_up| catch_up.told_live);
-        self.required && self.counts() && listens
+        self.required && self.counts() && self.is_told_to_listen()
     }
 
     /// Whether the group is to be sent this frame, the next one, for its sake.
     pub(super) fn wants_of_group(&self, next: Seq) -> bool {
-        let listens = self.catch_up.as_ref().is_none_or(|catch_up| catch_up.told_live);
-        self.counts() && listens && self.cumulative <= next
+        self.counts() && self.is_told_to_listen() && self.cumulative <= next
     }
 
     /// The lowest frame that the shared queue has to keep for it; `None` where it keeps none. `first` is
@@ -322,8 +323,7 @@ impl Peer {
             self.rtt.sample(rtt);
         }
         self.advance(ack.cumulative);
-        if let Some(catch_up) = self.catch_up.as_mut().filter(|catch_up| !catch_up.caught_up) {
-            catch_up.live |= ack.live;
+        if !self.is_caught_up() {
             // What it has of the present is passed over when its turn comes; what it lacks is no loss.
             end = end.min(self.evidence_end);
         }
@@ -441,9 +441,7 @@ impl Peer {
             return Some(self.evidence_end);
         }
         catch_up.reached = true;
-        if !catch_up.live {
-            return None;
-        }
+        catch_up.live_from?;
         catch_up.caught_up = true;
         if catch_up.reread.len() == 0 {
             self.catch_up = None;
@@ -454,7 +452,7 @@ impl Peer {
     /// It was told to listen to the group, and says that it does while it lacks nothing: from here on it is as
     /// the others are. At once, before more is sent, or all of that would go to its inbox as well.
     pub(super) fn notes_present(&mut self, sent_end: Seq) -> bool {
-        let listens = |behind: &CatchUp| !behind.caught_up && behind.told_live && behind.live;
+        let listens = |behind: &CatchUp| !behind.caught_up && behind.live_from.is_some();
         self.catch_up.as_ref().is_some_and(listens)
             && self.next_behind(sent_end).is_none()
             && self.is_caught_up()
@@ -462,7 +460,28 @@ impl Peer {
 
     /// Whether it listens to the group; it may not have done so yet where it was told to.
     pub(super) fn is_live(&self) -> bool {
-        self.catch_up.as_ref().is_none_or(|catch_up| catch_up.live)
+        self.catch_up.as_ref().is_none_or(|catch_up| catch_up.live_from.is_some())
+    }
+
+    /// Whether it was told to listen to the group.
+    pub(super) fn is_told_to_listen(&self) -> bool {
+        self.catch_up.as_ref().is_none_or(|catch_up| catch_up.told_live)
+    }
+
+    /// Whether it should listen to this generation of the group, takes part, and has not said that it does.
+    pub(super) fn is_deaf_to(&self, generation: u32) -> bool {
+        let listens = self.state == PeerState::Live && self.is_told_to_listen();
+        listens && self.generation < generation
+    }
+
+    /// It says that it listens to this generation, and so to the one before as well while the group moves;
+    /// `sending` goes to the group now, with frame `sent_end` as the next.
+    pub(super) fn note_generation(&mut self, generation: u32, sending: u32, sent_end: Seq) {
+        self.generation = self.generation.max(generation);
+        let hears = self.generation >= sending;
+        if let Some(catch_up) = self.catch_up.as_mut().filter(|behind| behind.told_live && hears) {
+            catch_up.live_from.get_or_insert(sent_end);
+        }
     }
 
     /// The frame that [`Self::next_behind`] named goes out.

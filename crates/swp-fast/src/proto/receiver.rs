@@ -19,9 +19,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Transmit;
 use super::ranges::RangeSet;
 use super::stats::SubscriberStats;
+use super::{FIRST_GENERATION, Transmit};
 use crate::config::{ConfigError, SubscribeConfig};
 use crate::time::Time;
 use crate::wire::{
@@ -116,8 +116,10 @@ struct Session {
     idle_timeout: Duration,
     /// How many consumers share the way back.
     members: u32,
-    /// It is to listen to the group.
-    live: bool,
+    /// The generation of the group that it is to listen to; 0 for none.
+    generation: u32,
+    /// The group may still be at the one before.
+    moving: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -340,10 +342,26 @@ impl Receiver {
         matches!(self.state, State::Ended | State::Failed(_))
     }
 
-    /// Whether what goes to the group is to be received. Not while this consumer is far behind it; after
-    /// each input, the caller makes it so before it sends what [`Self::poll_transmit`] has to say.
-    pub fn wants_group(&self) -> bool {
-        self.session.as_ref().is_none_or(|session| session.live)
+    /// The generations of the group that are to be listened to, the newest last: at most three, and none while
+    /// this consumer is far behind. After each input, the caller makes it so before it sends what
+    /// [`Self::poll_transmit`] has to say. What was sent to one that is left is better taken than lost.
+    pub fn generations(&self) -> impl Iterator<Item = u32> + Clone + use<> {
+        let session = self.session.as_ref();
+        let (newest, moving) = session
+            .map_or((FIRST_GENERATION, false), |session| (session.generation, session.moving));
+        // Announcements always go to the first, and nothing else does once the group has left it.
+        let others = newest.saturating_sub(u32::from(moving)).max(FIRST_GENERATION + 1)..=newest;
+        (newest > 0).then_some(FIRST_GENERATION).into_iter().chain(others)
+    }
+
+    /// Whether it is to listen to the group at all.
+    pub(super) fn wants_group(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| session.generation > 0)
+    }
+
+    /// The newest generation that it listens to; 0 for none.
+    pub(super) fn generation(&self) -> u32 {
+        self.session.as_ref().map_or(0, |session| session.generation)
     }
 
     /// Whether the publisher has let this consumer in.

@@ -10,6 +10,7 @@
 //! of them missed is repeated to its inbox alone. See [`super::peer`] for how a loss is recognised.
 
 mod catch_up;
+mod generation;
 mod handshake;
 mod members;
 mod repair;
@@ -25,12 +26,13 @@ use super::peer::{Peer, PeerState};
 use super::retransmit::RetransmitQueue;
 use super::rtt::RttHistogram;
 use super::stats::{ConsumerStats, DropCounts, PublisherStats};
-use super::{Dest, Transmit};
+use super::{Dest, FIRST_GENERATION, Transmit};
 use crate::config::{ConfigError, PublishConfig, PublishResume};
 use crate::time::Time;
 use crate::wire::{Ack, Control, Fin, PeerId, ResetCode, Sealer, Seq, SessionId};
 
 pub use catch_up::Rewind;
+use generation::Move;
 #[cfg(feature = "nats")]
 pub(crate) use write::check_block;
 pub use write::{PackedBody, WriteError};
@@ -152,6 +154,12 @@ pub struct Sender {
     state: State,
     /// Enough consumers have joined once, so data may flow.
     started: bool,
+    /// The generation of the group that is sent to ...
+    generation: u32,
+    /// ... and its move to the next, ...
+    moving: Option<Move>,
+    /// ... which is to come, after the one under way.
+    move_wanted: bool,
     peers: BTreeMap<PeerId, Peer>,
     queue: RetransmitQueue,
     /// The first frame that was not yet sent to the group.
@@ -212,6 +220,9 @@ impl Sender {
             ids,
             state,
             started: false,
+            generation: FIRST_GENERATION,
+            moving: None,
+            move_wanted: false,
             peers: BTreeMap::new(),
             queue: RetransmitQueue::starting_at(next, next_bytes),
             unsent: next,
@@ -238,7 +249,7 @@ impl Sender {
             stats: PublisherStats::default(),
         };
         if sender.state == State::Open {
-            sender.announce(Dest::Group, false);
+            sender.announce(Dest::Group(FIRST_GENERATION), false);
         } else {
             sender.handle_timeout(now);
         }
@@ -282,17 +293,22 @@ impl Sender {
 
     fn handle_ack(&mut self, now: Time, ack_seq: Seq, ack: &Ack) {
         let ack_delay = self.ack_delay();
+        let told = self.generation_told();
         let Some(peer) = self.peers.get_mut(&ack.peer) else {
             return self.disown(ack.peer);
         };
         let top = ack.sack.iter().next_back().map_or(ack.cumulative, |(_, end)| end);
         let latest = ack.latest.map_or(Seq::ZERO, Seq::next);
-        if top.max(latest) > self.unsent.max(peer.held_end) || ack.cumulative < peer.start {
+        if top.max(latest) > self.unsent.max(peer.held_end)
+            || ack.cumulative < peer.start
+            || ack.generation > told
+        {
             return self.drop_as(|dropped| &mut dropped.forged);
         }
         self.stats.acks += 1;
         // What it holds of frames that this publisher has not come to says nothing of those between.
         let ack = &Ack { sack: ack.sack.below(self.unsent), ..ack.clone() };
+        peer.note_generation(ack.generation, self.generation, self.unsent);
         let outcome = peer.handle_ack(now, (ack_seq, ack), &self.queue, ack_delay);
         if peer.notes_present(self.unsent) {
             self.catching_up = self.catching_up.saturating_sub(1);
@@ -306,7 +322,11 @@ impl Sender {
         }
         if peer.state == PeerState::Joining {
             peer.state = PeerState::Live;
+            let moved = peer.is_deaf_to(told);
             self.welcome(ack.peer);
+            if moved {
+                self.send_syn_ack(ack.peer);
+            }
         }
         if outcome.news {
             self.repairs_wait_until = None;
@@ -425,6 +445,7 @@ impl Sender {
     pub fn stats(&self) -> PublisherStats {
         let mut stats = self.stats.clone();
         stats.retained_frames = self.queue.len() as u64;
+        stats.generation = self.generation;
         stats.rtt = self.rtt.summary();
         stats.held_back_by = self.held_back_by().map(|peer| peer.id.0);
         stats.consumers = self.peers.values().map(|peer| self.consumer_stats(peer)).collect();

@@ -116,6 +116,9 @@ pub struct PublisherStats {
     pub rtt: RttSummary,
     /// Data frames repeated to the whole group, because most of it missed them; also in `retransmits`.
     pub group_retransmits: u64,
+    /// The generation of the group that is sent to: 1, and one more for each time that the others moved away from
+    /// consumers that were given up and may still listen.
+    pub generation: u32,
     /// Data frames sent again to consumers that joined behind the present.
     pub caught_up_frames: u64,
     /// Data frames not sent, because every consumer held them when this publisher went on with its session.

@@ -42,7 +42,7 @@ struct Member {
 pub(super) struct Joins {
     /// It was a member before.
     pub(super) again: bool,
-    /// It is to listen to the group: see [`crate::wire::SynAck::live`].
+    /// It is to listen to the group: see [`crate::wire::SynAck::generation`].
     pub(super) live: bool,
     /// The stream goes at its pace: see [`crate::config::PublishConfig::tag`].
     pub(super) counts: bool,
@@ -303,11 +303,11 @@ impl Stream {
             }
             Dest::Peer(peer) => return self.check_repeat(peer, seq),
             // What most consumers missed is repeated to all.
-            Dest::Group if seq.get() < next => return Ok(()),
-            Dest::Group if seq.get() != next => {
+            Dest::Group(_) if seq.get() < next => return Ok(()),
+            Dest::Group(_) if seq.get() != next => {
                 return Err(format!("frame {seq} was sent where {next} was due"));
             }
-            Dest::Group => {}
+            Dest::Group(_) => {}
         }
         let end = self.ends.last().copied().unwrap_or(0) + frame.body.len() as u64;
         self.ends.push(end);

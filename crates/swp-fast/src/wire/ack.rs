@@ -129,8 +129,8 @@ pub struct Ack {
     /// How long ago that probe arrived, in microseconds. The report that went at once may have been lost,
     /// and then a later one is the answer.
     pub probe_delay_us: u32,
-    /// Whether it listens to what goes to the group; see [`super::SynAck::live`].
-    pub live: bool,
+    /// The newest generation of the group that it listens to, 0 for none; see [`super::SynAck::generation`].
+    pub generation: u32,
     /// Data frames that arrived more than once, so far.
     pub duplicates: u64,
     /// Frames that were refused (corrupt, foreign, beyond the window), so far.
@@ -145,7 +145,7 @@ impl Ack {
         // 0 stands for "none yet", so that the field costs one byte then.
         put.uint(self.latest.map_or(0, |seq| seq.get() + 1)).uint(self.delay_us);
         put.uint(self.probe).uint(self.probe_delay_us);
-        put.uint(u8::from(self.live)).uint(self.duplicates).uint(self.dropped);
+        put.uint(self.generation).uint(self.duplicates).uint(self.dropped);
         self.sack.encode(&mut put, self.cumulative);
         put.into_vec()
     }
@@ -163,7 +163,7 @@ impl Ack {
         let delay_us = cursor.uint("ack delay")?;
         let probe = cursor.uint("probe number")?;
         let probe_delay_us = cursor.uint("probe delay")?;
-        let live = cursor.flag("live")?;
+        let generation = cursor.uint("generation")?;
         let duplicates = cursor.uint("duplicates")?;
         let dropped = cursor.uint("dropped")?;
         let sack = SackRanges::decode(&mut cursor, cumulative)?;
@@ -177,7 +177,7 @@ impl Ack {
             delay_us,
             probe,
             probe_delay_us,
-            live,
+            generation,
             duplicates,
             dropped,
         })

@@ -79,9 +79,11 @@ pub struct SynAck {
     pub idle_timeout: Duration,
     /// How many consumers share the way back; the more, the seldomer each reports.
     pub members: u32,
-    /// Whether it is to listen to what goes to the group. A consumer that joins far behind the present is
-    /// sent what it lacks to its inbox first, and told to listen when it has nearly caught up.
-    pub live: bool,
+    /// The generation of the group that it is to listen to, 0 for none. A consumer that joins far behind the
+    /// present is sent what it lacks to its inbox first, and told to listen when it has nearly caught up.
+    /// Where the number grows, the group is about to go there from the generation before: a consumer listens
+    /// to both until a [`Probe`] says that it has.
+    pub generation: u32,
 }
 
 /// Keep-alive and question in one: every consumer (or one) answers with an ACK at once.
@@ -95,6 +97,8 @@ pub struct Probe {
     pub next: Seq,
     /// See [`SynAck::members`].
     pub members: u32,
+    /// The generation of the group that is sent to.
+    pub generation: u32,
 }
 
 /// The stream ends before frame `end`.
@@ -236,7 +240,7 @@ impl SynAck {
         put.id(self.peer.0).uint(self.start.get()).uint(self.start_bytes);
         put.uint(self.integrity.code()).uint(self.max_body_bytes).uint(self.max_message_bytes);
         put.uint(millis(self.keep_alive)).uint(millis(self.idle_timeout));
-        put.uint(self.members).uint(u8::from(self.live));
+        put.uint(self.members).uint(self.generation);
         put.into_vec()
     }
 
@@ -254,7 +258,7 @@ impl SynAck {
             keep_alive: Duration::from_millis(u64::from(cursor.uint::<u32>("keep-alive")?)),
             idle_timeout: Duration::from_millis(u64::from(cursor.uint::<u32>("idle time-out")?)),
             members: cursor.uint("members")?,
-            live: cursor.flag("live")?,
+            generation: cursor.uint("generation")?,
         };
         cursor.finish()?;
         Ok(syn_ack)
@@ -263,18 +267,18 @@ impl SynAck {
 
 impl Probe {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut put = Put::array(4);
+        let mut put = Put::array(5);
         put.nested(u32::from(self.peer.is_some()));
         if let Some(peer) = self.peer {
             put.id(peer.0);
         }
-        put.uint(self.number).uint(self.next.get()).uint(self.members);
+        put.uint(self.number).uint(self.next.get()).uint(self.members).uint(self.generation);
         put.into_vec()
     }
 
     pub(super) fn decode(body: &[u8]) -> Result<Probe, WireError> {
         let mut cursor = Cursor::new(body);
-        cursor.array(4, "probe")?;
+        cursor.array(5, "probe")?;
         let peer = match cursor.array_len(1, "probe")? {
             0 => None,
             _ => Some(cursor.peer()?),
@@ -284,6 +288,7 @@ impl Probe {
             number: cursor.uint("probe number")?,
             next: cursor.seq("next")?,
             members: cursor.uint("members")?,
+            generation: cursor.uint("generation")?,
         };
         cursor.finish()?;
         Ok(probe)

@@ -134,12 +134,13 @@ impl World {
                 keep_alive: Duration::from_millis(u64::from(u16::arbitrary(u)?)),
                 idle_timeout: Duration::from_millis(u64::from(u32::arbitrary(u)?)),
                 members: u32::arbitrary(u)?,
-                live: bool::arbitrary(u)?,
+                generation: u.int_in_range(0..=3)?,
             }),
             3 => {
                 let peer = if bool::arbitrary(u)? { Some(peer) } else { None };
                 let (number, next) = (self.count(u)?, self.seq(u)?);
-                Control::Probe(Probe { peer, number, next, members: u32::arbitrary(u)? })
+                let (members, generation) = (u32::arbitrary(u)?, u.int_in_range(0..=3)?);
+                Control::Probe(Probe { peer, number, next, members, generation })
             }
             4 => Control::Fin(Fin { end: self.seq(u)?, trailer: Bytes::from_static(b"forged") }),
             5 => Control::FinAck(FinAck { peer }),
@@ -188,7 +189,7 @@ impl World {
             delay_us: u32::arbitrary(u)?,
             probe: self.count(u)?,
             probe_delay_us: u32::arbitrary(u)?,
-            live: bool::arbitrary(u)?,
+            generation: u.int_in_range(0..=3)?,
             duplicates: self.count(u)?,
             dropped: self.count(u)?,
         })

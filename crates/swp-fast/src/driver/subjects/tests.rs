@@ -17,7 +17,12 @@ fn inboxes_of_one_stream_are_no_subjects_of_another() {
     assert_eq!(outer.inbox(id).as_str(), "swp.peer.a.0000000000000007");
     assert_ne!(outer.data, inner.data);
     assert_ne!(outer.inbox(id), inner.inbox(id));
-    for own in [&outer.data, &outer.control, &outer.inbox(id)] {
+    // The second generation of one stream's group is not the first of another's.
+    let mut moved = outer.clone();
+    assert_eq!(moved.group(1), outer.data);
+    assert_eq!(moved.group(2).as_str(), "swp.group.a.2");
+    assert_eq!(moved.group(3).as_str(), "swp.group.a.3");
+    for own in [&outer.data, &outer.control, &outer.inbox(id), &moved.group(2)] {
         assert!(outer.contain(own), "{own}");
         assert!(!inner.contain(own), "{own}");
     }

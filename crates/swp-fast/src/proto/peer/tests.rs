@@ -59,7 +59,7 @@ fn ack(cumulative: u64, sack: &[(u64, u64)], latest: u64) -> Ack {
         delay_us: 0,
         probe: 0,
         probe_delay_us: 0,
-        live: true,
+        generation: 1,
         duplicates: 0,
         dropped: 0,
     }

@@ -62,7 +62,10 @@ impl Receiver {
             // Ours again: the first report was lost. Another publisher's: too late.
             match self.session.as_mut().filter(|_| ours) {
                 Some(session) => {
-                    session.live |= syn_ack.live;
+                    if syn_ack.generation > session.generation {
+                        session.generation = syn_ack.generation;
+                        session.moving = true;
+                    }
                     self.ack_now = true;
                 }
                 None => self.stats.dropped.foreign += 1,
@@ -98,7 +101,8 @@ impl Receiver {
             keep_alive: syn_ack.keep_alive,
             idle_timeout: syn_ack.idle_timeout,
             members: syn_ack.members,
-            live: syn_ack.live,
+            generation: syn_ack.generation,
+            moving: true,
         });
         if resume.is_none() {
             self.next = syn_ack.start;
@@ -156,6 +160,8 @@ impl Receiver {
         }
         if let Some(session) = &mut self.session {
             session.members = probe.members;
+            // Whatever was sent to the generation before has been sent before this.
+            session.moving &= probe.generation != session.generation;
         }
         if probe.peer.is_none_or(|peer| peer == self.id) {
             self.ack_now = true;

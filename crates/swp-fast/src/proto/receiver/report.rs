@@ -145,7 +145,7 @@ impl Receiver {
             delay_us: since(self.latest.map(|(_, at)| at)),
             probe: self.probe.map_or(0, |(number, _)| number),
             probe_delay_us: since(self.probe.map(|(_, at)| at)),
-            live: self.wants_group(),
+            generation: self.generation(),
             duplicates: self.stats.duplicates,
             dropped: self.stats.dropped.total(),
         };

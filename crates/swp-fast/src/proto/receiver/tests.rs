@@ -37,12 +37,18 @@ fn syn_ack(start: u64, start_bytes: u64) -> Bytes {
         keep_alive: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(10),
         members: 1,
-        live: true,
+        generation: 1,
     }))
 }
 
 fn probe(number: u64) -> Bytes {
-    control(&Control::Probe(Probe { peer: None, number, next: Seq::ZERO, members: 1 }))
+    control(&Control::Probe(Probe {
+        peer: None,
+        number,
+        next: Seq::ZERO,
+        members: 1,
+        generation: 1,
+    }))
 }
 
 fn header(number: u64, kind: Kind, body: &[u8]) -> Header {
@@ -157,11 +163,11 @@ fn repeats_are_counted_and_reported_at_once() {
 #[test]
 fn a_probe_is_answered_by_whom_it_names() {
     let mut receiver = joined(100, 100_000);
-    let other = Probe { peer: Some(PeerId(1)), number: 1, next: seq(0), members: 1 };
+    let other = Probe { peer: Some(PeerId(1)), number: 1, next: seq(0), members: 1, generation: 1 };
     receiver.handle_frame(at(1), &control(&Control::Probe(other)));
     assert!(report(&mut receiver, at(1)).is_none());
     for peer in [Some(ID), None] {
-        let probe = Probe { peer, number: 2, next: seq(0), members: 1 };
+        let probe = Probe { peer, number: 2, next: seq(0), members: 1, generation: 1 };
         receiver.handle_frame(at(1), &control(&Control::Probe(probe)));
         assert_eq!(report(&mut receiver, at(1)).map(|ack| ack.probe), Some(2));
     }
@@ -246,7 +252,7 @@ fn a_consumer_that_is_through_gives_up_after_the_idle_time_out_however_short_kee
             keep_alive,
             idle_timeout,
             members: 1,
-            live: true,
+            generation: 1,
         };
         receiver.handle_frame(at(0), &control(&Control::SynAck(syn_ack)));
         let fin = Control::Fin(Fin { end: Seq::ZERO, trailer: Bytes::new() });

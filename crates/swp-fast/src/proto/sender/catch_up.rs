@@ -19,7 +19,7 @@ use super::{LostReason, Sender, WriteError};
 use crate::config::LateJoin;
 use crate::proto::peer::PeerState;
 use crate::proto::retransmit::RetransmitQueue;
-use crate::proto::{Dest, Transmit};
+use crate::proto::{Dest, FIRST_GENERATION, Transmit};
 use crate::time::Time;
 use crate::wire::{
     Digest, Header, Integrity, Kind, MAX_HEADER, PeerId, ResetCode, SackRanges, Seq, Syn,
@@ -211,7 +211,16 @@ impl Sender {
         let Some(resume) = &syn.resume else {
             let from_start = self.config.late_join == LateJoin::FromStart && self.rewindable;
             let late = self.unsent > Seq::ZERO;
-            return Ok((from_start && late).then(Behind::default));
+            if late && from_start {
+                return Ok(Some(Behind::default()));
+            }
+            // It does not listen where the group is now, and misses what is sent until it does.
+            let elsewhere = late && self.generation_told() > FIRST_GENERATION;
+            return Ok(elsewhere.then(|| Behind {
+                start: self.unsent,
+                start_bytes: self.sent_bytes,
+                held: SackRanges::default(),
+            }));
         };
         if !self.was_ours(resume) {
             let reason = "this is another session of the stream than the one to be resumed";

@@ -199,7 +199,7 @@ impl Sender {
             keep_alive: self.config.keep_alive,
             idle_timeout: self.config.idle_timeout,
             members: self.members(),
-            live: peer.catch_up.as_ref().is_none_or(|behind| behind.told_live),
+            generation: if peer.is_told_to_listen() { self.generation_told() } else { 0 },
         };
         self.push_control(Dest::Peer(id), &Control::SynAck(syn_ack));
     }
@@ -246,6 +246,9 @@ impl Sender {
             LostReason::Unavailable(_) => Some(ResetCode::Unavailable),
             LostReason::TimedOut(_) | LostReason::TooManyUnacked(_) => Some(ResetCode::TimedOut),
         };
+        // Whoever left is gone, or knows that it is out. Who does not may listen for long.
+        let knows = matches!(reason, LostReason::Left(_) | LostReason::Unavailable(_));
+        self.move_wanted |= self.started && !knows;
         if let Some(code) = code {
             self.push_reset(id, code, &reason.to_string());
         }

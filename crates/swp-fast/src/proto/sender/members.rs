@@ -16,6 +16,9 @@ impl Sender {
 
     /// Whether credit, and the bound on what is retained, allow `body_bytes` more.
     pub(super) fn window_open(&self, body_bytes: u64) -> bool {
+        if self.pauses_to_move() {
+            return false;
+        }
         let end_bytes = self.sent_bytes + body_bytes;
         self.limit().is_some_and(|limit| self.unsent < limit.frames && end_bytes <= limit.bytes)
             && self.may_retain(end_bytes)

@@ -102,6 +102,6 @@ impl Sender {
         self.stats.retransmits += 1;
         self.stats.group_retransmits += 1;
         self.last_group_send = now;
-        Some(Transmit { to: Dest::Group, frame })
+        Some(Transmit { to: Dest::Group(self.generation), frame })
     }
 }

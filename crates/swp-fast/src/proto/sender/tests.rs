@@ -50,7 +50,7 @@ fn ack(number: u64, cumulative: u64) -> Bytes {
         delay_us: 0,
         probe: 0,
         probe_delay_us: 0,
-        live: true,
+        generation: 1,
         duplicates: 0,
         dropped: 0,
     };
@@ -91,7 +91,7 @@ fn data_goes_to_the_group_once_and_is_released_when_held() {
     assert_eq!(write(&mut sender, b"two"), Ok(seq(1)));
     let sent = poll(&mut sender, at(2));
     assert_eq!(kinds(&sent), [Kind::Data, Kind::Data]);
-    assert!(sent.iter().all(|(to, _)| *to == Dest::Group));
+    assert!(sent.iter().all(|(to, _)| *to == Dest::Group(1)));
     assert_eq!((sender.acked(), sender.stats().retained_frames), (seq(0), 2));
     sender.handle_frame(at(3), &ack(2, 2));
     assert_eq!((sender.acked(), sender.stats().retained_frames), (seq(2), 0));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{LostReason, Sender, State};
-use crate::proto::Dest;
 use crate::proto::peer::{Peer, PeerState};
+use crate::proto::{Dest, FIRST_GENERATION};
 use crate::time::Time;
 use crate::wire::PeerId;
 
@@ -33,7 +33,7 @@ impl Sender {
             next = due.into_iter().flatten().fold(next, Time::min);
         }
         let evicts_at = self.evicts_at().map(|(at, _)| at);
-        let due = [self.repairs_wait_until, self.behind_at(), evicts_at];
+        let due = [self.repairs_wait_until, self.behind_at(), evicts_at, self.moves_at()];
         Some(due.into_iter().flatten().fold(next, Time::min))
     }
 
@@ -56,8 +56,7 @@ impl Sender {
             let probe_due = self.probe_at(peer).is_some_and(|at| at <= now);
             let verdict = self.verdict(peer, now);
             let joining = peer.state == PeerState::Joining;
-            let deaf =
-                peer.catch_up.as_ref().is_some_and(|behind| behind.told_live) && !peer.is_live();
+            let deaf = peer.is_deaf_to(self.generation);
             let Some(peer) = self.peers.get_mut(&id) else { continue };
             if peer.losses.check_at().is_some_and(|at| at <= now) {
                 peer.detect_losses(now, ack_delay);
@@ -85,7 +84,7 @@ impl Sender {
         if until <= now {
             self.state = State::Open;
             self.last_group_send = now;
-            self.announce(Dest::Group, false);
+            self.announce(Dest::Group(FIRST_GENERATION), false);
         } else if announce_at <= now {
             let announce_at = now + self.config.claim_timeout / CLAIM_ANNOUNCEMENTS;
             self.state = State::Claiming { until, announce_at };
@@ -97,7 +96,7 @@ impl Sender {
         let keep_alive = self.last_group_send + self.config.keep_alive <= now;
         if keep_alive && !self.started {
             self.last_group_send = now;
-            self.announce(Dest::Group, false);
+            self.announce(Dest::Group(FIRST_GENERATION), false);
         }
         if keep_alive || probes.len() * 2 > self.peers.len() {
             self.ask_all = true;
@@ -157,11 +156,12 @@ impl Sender {
         let finishing = self.is_finishing();
         let unacked = peer.has_unacked(self.unsent);
         let blocked = self.backlog && self.is_held_back_by(peer);
+        let deaf = peer.is_deaf_to(self.generation);
         let waiting = finishing || blocked || !peer.is_caught_up();
         let patience = match (peer.backoff, peer.rtt.smoothed()) {
-            _ if !(unacked || joining || waiting) => return None,
+            _ if !(unacked || joining || deaf || waiting) => return None,
             (0, Some(smoothed)) if unacked => smoothed / 2 + self.ack_delay() * 2,
-            (backoff, _) if unacked || joining => peer.rtt.rto(backoff),
+            (backoff, _) if unacked || joining || deaf => peer.rtt.rto(backoff),
             (backoff, _) => peer.rtt.rto(backoff + PERSIST_BACKOFF),
         };
         Some(peer.waiting_since + patience.min(self.config.keep_alive))

@@ -11,6 +11,9 @@ impl Sender {
     /// The next frame to send, or `None` for now. To be called until it says so, after every input.
     pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
         self.note_time(now);
+        if !self.is_over() {
+            self.move_on(now);
+        }
         if let Some(transmit) = self.control.pop_front() {
             return Some(transmit);
         }
@@ -30,7 +33,10 @@ impl Sender {
                 let control = Control::Fin(fin.clone());
                 self.last_group_send = now;
                 self.restart_waiting(now);
-                return Some(Transmit { to: Dest::Group, frame: self.seal_control(&control) });
+                return Some(Transmit {
+                    to: Dest::Group(self.generation),
+                    frame: self.seal_control(&control),
+                });
             }
         }
         if std::mem::take(&mut self.ask_all) {
@@ -64,7 +70,7 @@ impl Sender {
         self.last_data_send = now;
         self.note_group_frame();
         self.restart_waiting(now);
-        Some(Transmit { to: Dest::Group, frame })
+        Some(Transmit { to: Dest::Group(self.generation), frame })
     }
 
     /// Goes on behind what every consumer that listens held when this publisher took the place of another.
@@ -94,7 +100,7 @@ impl Sender {
         let mut deaf = Vec::new();
         for peer in self.peers.values_mut() {
             peer.note_probe(sent);
-            if !peer.is_live() {
+            if !peer.is_live() || peer.is_deaf_to(self.generation) {
                 deaf.push(peer.id);
             }
         }
@@ -104,7 +110,10 @@ impl Sender {
             let alone = Probe { peer: Some(id), ..probe };
             self.push_control(Dest::Peer(id), &Control::Probe(alone));
         }
-        Transmit { to: Dest::Group, frame: self.seal_control(&Control::Probe(probe)) }
+        Transmit {
+            to: Dest::Group(self.generation),
+            frame: self.seal_control(&Control::Probe(probe)),
+        }
     }
 
     /// Asks one consumer, in its inbox: the queues of the others are not filled with it. Where the end was
@@ -130,7 +139,13 @@ impl Sender {
     fn next_probe(&mut self, peer: Option<PeerId>) -> Probe {
         self.last_probe += 1;
         self.stats.probes += 1;
-        Probe { peer, number: self.last_probe, next: self.unsent, members: self.members() }
+        Probe {
+            peer,
+            number: self.last_probe,
+            next: self.unsent,
+            members: self.members(),
+            generation: self.generation,
+        }
     }
 
     /// Something was sent to everybody: time-outs count from here for whoever was not already waited for.

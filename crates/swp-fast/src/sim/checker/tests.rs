@@ -53,7 +53,7 @@ fn ack(cumulative: u64, sack: &[(u64, u64)], latest: Option<u64>, credit: Credit
         delay_us: 0,
         probe: 0,
         probe_delay_us: 0,
-        live: true,
+        generation: 1,
         duplicates: 0,
         dropped: 0,
     }))
@@ -64,7 +64,7 @@ fn checker() -> Checker {
     let mut checker = Checker::new(vec![Sealer::default()]);
     checker.joins(SESSION, PEER, Credit::default(), credit(4, 100), ANEW).unwrap();
     for number in 0..2 {
-        checker.check(P0, Dest::Group, &data(number, &[0; 10])).unwrap();
+        checker.check(P0, Dest::Group(1), &data(number, &[0; 10])).unwrap();
     }
     checker
 }
@@ -76,26 +76,26 @@ fn hand(checker: &mut Checker, number: u64) -> Result<(), String> {
 
 #[test]
 fn data_is_sent_in_order_and_once() {
-    assert!(checker().check(P0, Dest::Group, &data(3, b"x")).is_err());
+    assert!(checker().check(P0, Dest::Group(1), &data(3, b"x")).is_err());
     // What most of the group missed is repeated to all of it.
-    assert!(checker().check(P0, Dest::Group, &data(1, b"x")).is_ok());
+    assert!(checker().check(P0, Dest::Group(1), &data(1, b"x")).is_ok());
     assert!(checker().check(P0, Dest::Peer(PEER), &data(2, b"x")).is_err());
     assert!(checker().check(C0, Dest::Publisher, &data(2, b"x")).is_err());
-    assert!(checker().check(P0, Dest::Group, &data(2, b"x")).is_ok());
+    assert!(checker().check(P0, Dest::Group(1), &data(2, b"x")).is_ok());
 }
 
 #[test]
 fn credit_binds_in_frames_and_in_bytes() {
     let mut checker = checker();
-    checker.check(P0, Dest::Group, &data(2, &[0; 10])).unwrap();
-    assert!(checker.check(P0, Dest::Group, &data(3, &[0; 71])).is_err());
+    checker.check(P0, Dest::Group(1), &data(2, &[0; 10])).unwrap();
+    assert!(checker.check(P0, Dest::Group(1), &data(3, &[0; 71])).is_err());
     let mut checker = super::tests::checker();
     for number in 2..4 {
-        checker.check(P0, Dest::Group, &data(number, b"x")).unwrap();
+        checker.check(P0, Dest::Group(1), &data(number, b"x")).unwrap();
     }
-    assert!(checker.check(P0, Dest::Group, &data(4, b"x")).is_err());
+    assert!(checker.check(P0, Dest::Group(1), &data(4, b"x")).is_err());
     checker.forget(SESSION, PEER);
-    assert!(checker.check(P0, Dest::Group, &data(5, b"x")).is_ok());
+    assert!(checker.check(P0, Dest::Group(1), &data(5, b"x")).is_ok());
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn credit_binds_what_goes_to_one_alone() {
     let mut checker = checker();
     checker.forget(SESSION, PEER);
     for number in 2..6 {
-        checker.check(P0, Dest::Group, &data(number, b"x")).unwrap();
+        checker.check(P0, Dest::Group(1), &data(number, b"x")).unwrap();
     }
     // It comes back where it was, and the group does not wait for it.
     checker
@@ -111,7 +111,7 @@ fn credit_binds_what_goes_to_one_alone() {
         .unwrap();
     assert!(checker.check(P0, Dest::Peer(PEER), &data(3, b"x")).is_ok());
     assert!(checker.check(P0, Dest::Peer(PEER), &data(4, b"x")).is_err());
-    assert!(checker.check(P0, Dest::Group, &data(6, b"x")).is_ok());
+    assert!(checker.check(P0, Dest::Group(1), &data(6, b"x")).is_ok());
 }
 
 #[test]
@@ -152,8 +152,8 @@ fn a_queue_holds_no_more_than_its_window() {
     assert!(hand(&mut checker, 4).is_ok());
     let mut checker = Checker::new(vec![Sealer::default()]);
     checker.joins(SESSION, PEER, Credit::default(), credit(4, 15), ANEW).unwrap();
-    checker.check(P0, Dest::Group, &data(0, &[0; 15])).unwrap();
-    assert!(checker.check(P0, Dest::Group, &data(1, b"x")).is_err());
+    checker.check(P0, Dest::Group(1), &data(0, &[0; 15])).unwrap();
+    assert!(checker.check(P0, Dest::Group(1), &data(1, b"x")).is_err());
     assert!(hand(&mut checker, 1).is_err());
 }
 
@@ -187,8 +187,8 @@ fn frames_are_kept_until_every_member_reported_them() {
 #[test]
 fn an_end_is_where_the_data_ends_and_confirmed_once_it_is_read() {
     let fin = |end| control(&Control::Fin(Fin { end: seq(end), trailer: Default::default() }));
-    assert!(checker().check(P0, Dest::Group, &fin(1)).is_err());
-    assert!(checker().check(P0, Dest::Group, &fin(2)).is_ok());
+    assert!(checker().check(P0, Dest::Group(1), &fin(1)).is_err());
+    assert!(checker().check(P0, Dest::Group(1), &fin(2)).is_ok());
     let fin_ack = control(&Control::FinAck(FinAck { peer: PEER }));
     let mut checker = checker();
     checker.note_taken(PEER, Some(seq(1)), |_| false);

@@ -30,7 +30,7 @@ impl World {
             }
             let tag = &self.publishers[publisher].config.tag;
             let counts = tag.as_ref().is_none_or(|tag| *tag == consumer.config.tag);
-            let how = Joins { again, live: syn_ack.live, counts };
+            let how = Joins { again, live: syn_ack.generation > 0, counts };
             if !again {
                 consumer.reader.joins_at(start.frames);
             }

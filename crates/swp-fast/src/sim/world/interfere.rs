@@ -192,7 +192,7 @@ impl World {
 
     /// Puts any frame before a node at once.
     pub fn inject(&mut self, to: Node, frame: Bytes) {
-        let opened = self.checker.open(&Transmit { to: Dest::Group, frame: frame.clone() });
+        let opened = self.checker.open(&Transmit { to: Dest::Publisher, frame: frame.clone() });
         let label = opened.map(|opened| Label::of(None, &opened));
         self.network.arrive(self.now, to, Parcel { frame, label, direct: true });
     }

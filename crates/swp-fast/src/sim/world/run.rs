@@ -277,8 +277,10 @@ impl World {
         let consumers = self.consumers.iter().enumerate();
         match to {
             Dest::Publisher => publishers.map(|(index, _)| Node::Publisher(index)).collect(),
-            Dest::Group => {
-                let listening = consumers.filter(|(_, one)| one.receiver.wants_group());
+            Dest::Group(generation) => {
+                let listening = consumers.filter(|(_, one)| {
+                    one.receiver.generations().any(|listened| listened == generation)
+                });
                 listening.map(|(index, _)| Node::Consumer(index)).collect()
             }
             Dest::Peer(id) => {

@@ -22,7 +22,7 @@ fn ack(cumulative: u64, ranges: &[(u64, u64)]) -> Ack {
         delay_us: 0,
         probe: 0,
         probe_delay_us: 0,
-        live: true,
+        generation: 1,
         duplicates: 0,
         dropped: 0,
     }
@@ -136,7 +136,7 @@ fn the_largest_ack_is_as_large_as_documented() {
         delay_us: u32::MAX,
         probe: MAX_COUNT,
         probe_delay_us: u32::MAX,
-        live: true,
+        generation: 1,
         duplicates: MAX_COUNT,
         dropped: MAX_COUNT,
         ..ack(wide, &ranges)

@@ -28,7 +28,7 @@ fn syn_ack(keep_alive: Duration, idle_timeout: Duration) -> SynAck {
         keep_alive,
         idle_timeout,
         members: 1,
-        live: true,
+        generation: 1,
     }
 }
 
@@ -108,7 +108,7 @@ fn numbers_beyond_the_protocol_are_refused() {
     assert_eq!(start, Err(WireError::OutOfRange("start")));
     let window = Syn::decode(&[&[0x97, 9, 0xa0, 0xa0, 1], HUGE, &[1, 0x90]].concat());
     assert_eq!(window, Err(WireError::OutOfRange("window")));
-    let number = Probe::decode(&[&[0x94, 0x90], HUGE, &[1, 1]].concat());
+    let number = Probe::decode(&[&[0x95, 0x90], HUGE, &[1, 1, 1]].concat());
     assert_eq!(number, Err(WireError::OutOfRange("probe number")));
     let peer = FinAck::decode(&[&[0x91], HUGE].concat());
     assert_eq!(peer, Ok(FinAck { peer: PeerId(u64::MAX) }));

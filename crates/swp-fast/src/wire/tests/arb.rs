@@ -91,7 +91,7 @@ pub(in crate::wire) fn ack() -> impl Strategy<Value = Ack> {
     let cumulative = number().prop_map(|value| Seq::new(value / 2).expect("within bounds"));
     let with_sack = cumulative.prop_flat_map(|at| (Just(at), sack(at)));
     let credit = (seq(), number()).prop_map(|(frames, bytes)| Credit { frames, bytes });
-    let counts = ((any::<u32>(), any::<u32>(), any::<bool>()), number(), number(), number());
+    let counts = ((any::<u32>(), any::<u32>(), any::<u32>()), number(), number(), number());
     (peer(), with_sack, credit, prop::option::of(seq()), counts).prop_map(
         |(peer, (cumulative, sack), credit, latest, (delays, probe, duplicates, dropped))| Ack {
             peer,
@@ -102,7 +102,7 @@ pub(in crate::wire) fn ack() -> impl Strategy<Value = Ack> {
             delay_us: delays.0,
             probe,
             probe_delay_us: delays.1,
-            live: delays.2,
+            generation: delays.2,
             duplicates,
             dropped,
         },
@@ -146,7 +146,7 @@ fn syn() -> impl Strategy<Value = Syn> {
 fn syn_ack() -> impl Strategy<Value = SynAck> {
     let bounds = (any::<u32>(), number());
     let times = (millis(), millis());
-    (peer(), seq(), number(), integrity(), bounds, times, any::<(u32, bool)>()).prop_map(
+    (peer(), seq(), number(), integrity(), bounds, times, any::<(u32, u32)>()).prop_map(
         |(peer, start, start_bytes, integrity, bounds, times, members)| SynAck {
             peer,
             start,
@@ -157,7 +157,7 @@ fn syn_ack() -> impl Strategy<Value = SynAck> {
             keep_alive: times.0,
             idle_timeout: times.1,
             members: members.0,
-            live: members.1,
+            generation: members.1,
         },
     )
 }
@@ -175,8 +175,10 @@ fn reset() -> impl Strategy<Value = Reset> {
 
 /// Every control frame's content.
 pub(in crate::wire) fn control() -> impl Strategy<Value = Control> {
-    let probe = (prop::option::of(peer()), number(), seq(), any::<u32>()).prop_map(
-        |(peer, number, next, members)| Control::Probe(Probe { peer, number, next, members }),
+    let probe = (prop::option::of(peer()), number(), seq(), any::<(u32, u32)>()).prop_map(
+        |(peer, number, next, (members, generation))| {
+            Control::Probe(Probe { peer, number, next, members, generation })
+        },
     );
     let fin = (seq(), bytes(MAX_TRAILER))
         .prop_map(|(end, trailer)| Control::Fin(Fin { end, trailer: Bytes::from(trailer) }));

@@ -25,7 +25,7 @@ fn controls() -> Vec<(&'static str, Control)> {
         delay_us: 250,
         probe: 7,
         probe_delay_us: 40,
-        live: true,
+        generation: 1,
         duplicates: 300,
         dropped: 0,
     };
@@ -59,9 +59,10 @@ fn controls() -> Vec<(&'static str, Control)> {
         keep_alive: Duration::from_millis(500),
         idle_timeout: Duration::from_secs(10),
         members: 1,
-        live: true,
+        generation: 1,
     };
-    let probe = Probe { peer: Some(PEER), number: 7, next: seq(170_000), members: 300 };
+    let probe =
+        Probe { peer: Some(PEER), number: 7, next: seq(170_000), members: 300, generation: 1 };
     let trailer = Bytes::from_static(b"bye");
     let reset = Reset { peer: PEER, code: ResetCode::Refused, reason: "full".to_owned() };
     vec![
@@ -252,14 +253,14 @@ const UNKEYED: &[(&str, [&str; 3])] = &[
     (
         "probe one",
         [
-            "960105cf0123456789abcdef012ac4046736e390",
-            "cead695451",
-            "9491cffedcba987654321007ce00029810cd012c",
+            "960105cf0123456789abcdef012ac4043fd3674b",
+            "ce70653232",
+            "9591cffedcba987654321007ce00029810cd012c01",
         ],
     ),
     (
         "probe all",
-        ["960105cf0123456789abcdef012ac4048e49e5f2", "ce5b5bf110", "949007ce00029810cd012c"],
+        ["960105cf0123456789abcdef012ac40483bc5205", "ce0b07647c", "959007ce00029810cd012c01"],
     ),
     ("fin", ["960106cf0123456789abcdef012ac404289a3f30", "ce7e181ad1", "92ce00029810c403627965"]),
     ("fin-ack", ["960107cf0123456789abcdef012ac404b08d72fa", "ceafe7e816", "91cffedcba9876543210"]),
@@ -330,17 +331,17 @@ const KEYED: &[(&str, [&str; 3])] = &[
     (
         "probe one",
         [
-            "960105cf0123456789abcdef012ac410db95c5cae5fd314f6b80124332179c5a",
-            "c410173bcb1c101f9366c75d93b3f1c56962",
-            "9491cffedcba987654321007ce00029810cd012c",
+            "960105cf0123456789abcdef012ac41087708ca3004019456cd4430e0dee9257",
+            "c41008fd042da7e9bb5c8e2aaf26557a6a2a",
+            "9591cffedcba987654321007ce00029810cd012c01",
         ],
     ),
     (
         "probe all",
         [
-            "960105cf0123456789abcdef012ac410c4b6e7d2a95b0c426aca1e06f32fa5a9",
-            "c4105775e7ea1dc9fca48895b0a25f14a256",
-            "949007ce00029810cd012c",
+            "960105cf0123456789abcdef012ac410f245fd671342105a9c5ff8470212ad2b",
+            "c4104da93af1256aad3856eea92e6086ccdd",
+            "959007ce00029810cd012c01",
         ],
     ),
     (

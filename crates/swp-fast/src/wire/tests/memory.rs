@@ -34,7 +34,7 @@ fn huge_claims_allocate_nothing() {
             [&[0x9c, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], ARRAY].concat(),
             out_of_range("sack ranges"),
         ),
-        (Kind::Probe, [&[0x94], ARRAY].concat(), out_of_range("probe")),
+        (Kind::Probe, [&[0x95], ARRAY].concat(), out_of_range("probe")),
         (Kind::Ack, ARRAY.to_vec(), malformed("ack")),
         (Kind::Syn, ARRAY.to_vec(), malformed("syn")),
         (Kind::SynAck, ARRAY.to_vec(), malformed("syn-ack")),
