@@ -7,8 +7,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use swp_fast::config::LateJoin;
 use swp_fast::sim::swarm::{End, Feature, Plan};
 use swp_fast::sim::{Node, SimConfig, World};
+use swp_fast::wire::{Control, Sealer, SessionId, Syn};
 
 /// 200 of them, or as many as SWP_SIM_SEEDS says.
 fn seeds() -> std::ops::Range<u64> {
@@ -101,4 +103,40 @@ fn who_lives_on_a_healed_network_may_not_be_given_up() {
     // Against what was promised, it cannot be heard any more.
     world.lose_where(|transit| transit.from == Node::Consumer(0));
     world.pass(Duration::from_secs(30));
+}
+
+/// A copy of a consumer's SYN that comes after it was given up lets it in once more: it is missed anew.
+#[test]
+fn who_is_let_in_after_its_end_is_missed_until_it_is_given_up_again() {
+    let mut config = SimConfig::new(3);
+    config.consumers = 2;
+    config.publish.late_join = LateJoin::FromNow;
+    config.finish = false;
+    let mut world = World::new(config.clone());
+    world.pass(Duration::from_millis(100));
+    world.kill(Node::Consumer(1));
+    assert!(world.someone_is_missed());
+    world.pass(Duration::from_secs(12));
+    assert!(!world.someone_is_missed(), "it was given up");
+    let peer = world.consumer_id(1);
+    let syn = Syn {
+        peer,
+        name: "c1".to_owned(),
+        tag: String::new(),
+        window_frames: config.subscribe.window_frames,
+        window_bytes: config.subscribe.window_bytes,
+        max_message_bytes: config.subscribe.max_message_bytes,
+        resume: None,
+    };
+    let late = Sealer::default().seal_control(
+        SessionId(peer.0),
+        0,
+        swp_fast::wire::Seq::ZERO,
+        &Control::Syn(syn),
+    );
+    world.inject(Node::Publisher(0), late);
+    world.pass(Duration::from_millis(10));
+    assert!(world.someone_is_missed(), "it takes part again, as far as its publisher knows");
+    world.pass(Duration::from_secs(12));
+    assert!(!world.someone_is_missed(), "it was given up again");
 }

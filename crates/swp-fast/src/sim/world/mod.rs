@@ -308,11 +308,13 @@ impl World {
     pub fn someone_is_missed(&self) -> bool {
         let over = self.publishers.iter().all(|one| one.process.killed || one.sender.is_over());
         let known = |consumer: &Consumer| {
+            let id = consumer.id.to_string();
             self.publishers.iter().any(|publisher| {
+                // A late copy of its SYN can have let it in again since it was lost.
+                let member = self.checker.is_member(publisher.ids.session, consumer.id);
                 publisher.events.iter().any(|(_, event)| match event {
-                    SenderEvent::Finished { name } | SenderEvent::Lost { name, .. } => {
-                        name.contains(&consumer.id.to_string())
-                    }
+                    SenderEvent::Finished { name } => name.contains(&id),
+                    SenderEvent::Lost { name, .. } => !member && name.contains(&id),
                     _ => false,
                 })
             })
