@@ -41,6 +41,8 @@ struct Pair {
     bus: VecDeque<Bytes>,
     in_flight: usize,
     gaps: bool,
+    /// By credit, in the last turn.
+    held_back: bool,
     sent: u64,
     spent: Spent,
 }
@@ -63,7 +65,8 @@ impl Pair {
         let receiver =
             Receiver::new(subscribe, PeerId(2), 2 * window, now).expect("a valid configuration");
         let (bus, spent) = (VecDeque::new(), Spent::default());
-        let mut pair = Pair { now, sender, receiver, bus, in_flight, gaps, sent: 0, spent };
+        let mut pair =
+            Pair { now, sender, receiver, bus, in_flight, gaps, held_back: false, sent: 0, spent };
         while !pair.sender.has_started() {
             while let Some(down) = pair.sender.poll_transmit(now) {
                 pair.receiver.handle_frame(now, &down.frame);
@@ -81,7 +84,8 @@ impl Pair {
         let mut sent = Vec::with_capacity(2 * CHUNK);
         let start = Instant::now();
         for (buf, messages) in bodies {
-            if self.sender.can_write() {
+            self.held_back = !self.sender.can_write();
+            if !self.held_back {
                 self.sender.write(Kind::Data, buf, messages).expect("it takes more");
             }
             self.now = self.now + FRAME_INTERVAL;
@@ -106,8 +110,11 @@ impl Pair {
 
     /// Receives and reads what is due on the bus, and takes the reports back.
     fn receive(&mut self) {
-        // Where credit holds the sender back, the bus runs on.
-        let due = self.bus.len().saturating_sub(self.in_flight).max(1).min(self.bus.len());
+        // Where credit holds the sender back, the bus runs on; a chunk at a time, or turns in which nothing
+        // can be sent would count as the cost of single frames.
+        let beyond = self.bus.len().saturating_sub(self.in_flight);
+        let due = if beyond == 0 && self.held_back { CHUNK } else { beyond };
+        let due = due.min(self.bus.len());
         let frames: Vec<Bytes> = self.bus.drain(..due).collect();
         let mut reports = Vec::with_capacity(CHUNK);
         let start = Instant::now();
