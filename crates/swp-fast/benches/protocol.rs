@@ -101,7 +101,7 @@ impl Pair {
         for transmit in sent {
             self.sent += 1;
             // A repair, which goes to the consumer alone, arrives.
-            let first = transmit.to == Dest::Group;
+            let first = matches!(transmit.to, Dest::Group(_));
             if !(self.gaps && first && self.sent.is_multiple_of(LOST_ONE_IN)) {
                 self.bus.push_back(transmit.frame);
             }
