@@ -60,7 +60,13 @@ pub(crate) fn describe(commands: Vec<String>) -> Result<Run, Failure> {
             cpu: field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(unknown),
             cores: std::thread::available_parallelism()?.get(),
             memory_bytes: memory_bytes(&read("/proc/meminfo")).unwrap_or_default(),
-            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            // The number alone: what follows it names a build.
+            kernel: read("/proc/sys/kernel/osrelease")
+                .trim()
+                .split('-')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
         },
         versions,
         commands,

@@ -23,6 +23,10 @@ const SUBJECT: &str = "bench.js";
 /// Acks that may be outstanding. More gained nothing; async-nats' own limit is 5,000.
 const ACK_WINDOW: usize = 4096;
 
+/// ... and so many bytes: beyond 128 MB that wait to be stored (its `max_buffered_size`) the server refuses
+/// messages with error 10167.
+const ACK_WINDOW_BYTES: usize = 64 << 20;
+
 /// Messages between two flow acks that the fast-ingest publisher asks for, three of which may be
 /// outstanding: as large a window as the other's.
 const FAST_FLOW: u16 = 1024;
@@ -95,11 +99,12 @@ async fn finish(
 pub(crate) async fn run(url: &str, load: Load) -> Result<Outcome, Failure> {
     let expected = Arc::new(AtomicU64::new(UNKNOWN));
     let receiving = begin(url, Arc::clone(&expected)).await?;
+    let window = (ACK_WINDOW_BYTES / load.size.max(1)).clamp(1, ACK_WINDOW);
     let context = ContextBuilder::new()
-        .max_ack_inflight(ACK_WINDOW)
+        .max_ack_inflight(window)
         .backpressure_on_inflight(true)
         .build(async_nats::connect(url).await?);
-    let (acks, mut pending) = tokio::sync::mpsc::channel(ACK_WINDOW);
+    let (acks, mut pending) = tokio::sync::mpsc::channel(window);
     let acking = tokio::spawn(async move {
         while let Some(ack) = pending.recv().await {
             std::future::IntoFuture::into_future(ack).await?;
