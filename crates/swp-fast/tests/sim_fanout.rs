@@ -190,6 +190,25 @@ fn a_latecomer_takes_no_more_than_its_share() {
     assert!(world.run(MINUTES).is_complete());
 }
 
+/// Those who catch up have turns: none of them waits for another to be through.
+#[test]
+fn latecomers_catch_up_side_by_side() {
+    let mut config = stream(18, 1, 20_000);
+    config.rewindable = true;
+    config.publish.late_join = LateJoin::FromStart;
+    config.write_interval = Duration::from_micros(60);
+    let mut world = World::new(config.clone());
+    world.run_while(MINUTES, |world| world.outcome().publishers[0].stats.frames < 10_000);
+    for _ in 0..3 {
+        world.add_consumer(config.subscribe.clone());
+    }
+    world.run_while(MINUTES, |world| world.outcome().publishers[0].stats.frames < 18_000);
+    let delivered: Vec<_> = world.outcome().consumers[1..].iter().map(|c| c.delivered).collect();
+    assert!(delivered.iter().all(|messages| *messages > 400), "{delivered:?}");
+    let outcome = world.run(MINUTES);
+    assert!(outcome.is_complete(), "{outcome}");
+}
+
 #[test]
 fn a_consumer_that_restarts_goes_on_where_it_was() {
     for (seed, rewindable) in [(13, false), (14, true)] {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use swp_fast::wire::{Integrity, MAX_HEADER};
+use swp_fast::wire::{Integrity, MAX_HEADER, PeerId};
 use swp_fast::{
     Endpoint, LateJoin, LostReason, PackedBody, PublishConfig, PublishResume, Publisher,
     PublisherStats, SenderEvent, Slow,
@@ -223,6 +223,7 @@ struct Player<'a> {
 
 /// A consumer that was lost.
 struct Lost {
+    id: PeerId,
     name: String,
     reason: LostReason,
 }
@@ -391,18 +392,18 @@ impl Player<'_> {
 
     fn note(&self, event: &SenderEvent, progress: &Progress) {
         match event {
-            SenderEvent::Joined { name, consumers } => {
+            SenderEvent::Joined { name, consumers, replaces } => {
                 progress.say(&format!("consumer {name} joined: {consumers} now"));
+                // It was lost, and came back, maybe as another process.
+                self.lost().retain(|lost| Some(lost.id) != *replaces);
             }
             SenderEvent::Refused { name, reason } => {
                 progress.say(&format!("consumer {name} was refused: {reason}"));
             }
-            SenderEvent::Lost { name, reason } => {
+            SenderEvent::Lost { id, name, reason } => {
                 progress.say(&format!("consumer {name} was lost: {reason}"));
-                self.lost().push(Lost { name: name.clone(), reason: reason.clone() });
+                self.lost().push(Lost { id: *id, name: name.clone(), reason: reason.clone() });
             }
-            // It was lost, and came back.
-            SenderEvent::Finished { name } => self.lost().retain(|lost| lost.name != *name),
             _ => {}
         }
     }

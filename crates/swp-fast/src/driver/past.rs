@@ -1,6 +1,6 @@
 //! Reads the past of a stream again, for consumers that joined behind its present.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::task::Poll;
 
@@ -50,22 +50,24 @@ struct Reader {
 pub(crate) struct Past {
     open: OpenPast,
     readers: BTreeMap<PeerId, Reader>,
-    /// Whose next frame is waited for.
-    waiting: Option<PeerId>,
+    /// Whose next frames are waited for.
+    waiting: BTreeSet<PeerId>,
 }
 
 impl Past {
     pub(crate) fn new(open: OpenPast) -> Past {
-        Past { open, readers: BTreeMap::new(), waiting: None }
+        Past { open, readers: BTreeMap::new(), waiting: BTreeSet::new() }
     }
 
     /// Gives `sender` what it asks for, as far as it has been read.
     pub(crate) fn serve(&mut self, sender: &mut Sender) {
-        self.waiting = None;
+        self.waiting.clear();
         self.readers.retain(|peer, _| sender.is_behind(*peer));
         while let Some(rewind) = sender.poll_rewind() {
-            if !self.serve_one(sender, rewind) {
-                self.waiting = Some(rewind.peer);
+            if self.serve_one(sender, rewind) {
+                self.waiting.clear();
+            } else if !self.waiting.insert(rewind.peer) {
+                // Each had its turn, and none had anything.
                 return;
             }
         }
@@ -100,14 +102,21 @@ impl Past {
     /// Waits until [`Self::serve`] has something to give that it had not when last called; for ever where
     /// nothing is waited for.
     pub(crate) async fn ready(&mut self) {
-        let Some(peer) = self.waiting else { return std::future::pending().await };
-        let Some(reader) = self.readers.get_mut(&peer) else { return };
-        poll_fn(|cx| match reader.frames.poll_recv(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(frame) => {
-                reader.peeked = frame;
-                Poll::Ready(())
+        if self.waiting.is_empty() {
+            return std::future::pending().await;
+        }
+        poll_fn(|cx| {
+            for peer in &self.waiting {
+                let Some(reader) = self.readers.get_mut(peer) else { return Poll::Ready(()) };
+                if reader.peeked.is_some() {
+                    return Poll::Ready(());
+                }
+                if let Poll::Ready(frame) = reader.frames.poll_recv(cx) {
+                    reader.peeked = frame;
+                    return Poll::Ready(());
+                }
             }
+            Poll::Pending
         })
         .await;
     }

@@ -33,7 +33,7 @@ pub(super) enum PeerState {
 }
 
 /// A consumer on its way from where it joined to the present. Frames up to `Peer::evidence_end` were sent
-/// to its inbox; it has caught up once that is all that was sent to the group.
+/// to its inbox; it has caught up once that is all that was sent to the group before it listened there.
 #[derive(Debug)]
 pub(super) struct CatchUp {
     /// Frames read again from the source for this consumer alone, until it holds them. Where it ends the
@@ -59,8 +59,9 @@ pub(super) struct Peer {
     /// Whether the stream goes at its pace and keeps frames for it (see `PublishConfig::tag`).
     pub(super) required: bool,
     pub(super) state: PeerState,
-    /// It took part before, and resumes: lost while it joins again, it is missed like any other.
-    pub(super) was_member: bool,
+    /// It took part before, under this id, and resumes: lost while it joins again, it is missed like any
+    /// other.
+    pub(super) replaces: Option<PeerId>,
     pub(super) start: Seq,
     pub(super) start_bytes: u64,
     /// It held frames up to here when it joined: beyond what was sent, where its publisher was replaced.
@@ -130,8 +131,8 @@ pub(super) struct Joining {
     pub(super) behind: Option<SackRanges>,
     /// It misses nothing that was sent.
     pub(super) at_present: bool,
-    /// It took part before, and resumes.
-    pub(super) was_member: bool,
+    /// It took part before, under this id, and resumes.
+    pub(super) replaces: Option<PeerId>,
 }
 
 impl Peer {
@@ -147,7 +148,7 @@ impl Peer {
             window_bytes,
             ..
         } = joining;
-        let (at_present, was_member) = (joining.at_present, joining.was_member);
+        let (at_present, replaces) = (joining.at_present, joining.replaces);
         let sack = joining.behind.as_ref().and_then(|held| held.iter().next_back());
         let held_end = sack.map_or(start, |(_, end)| end);
         let catch_up = joining.behind.map(|held| CatchUp {
@@ -169,7 +170,7 @@ impl Peer {
             tag,
             required,
             state: PeerState::Joining,
-            was_member,
+            replaces,
             start,
             start_bytes,
             held_end,
@@ -437,7 +438,10 @@ impl Peer {
                 self.evidence_end = end;
             }
         }
-        if self.evidence_end < sent_end {
+        // What was sent since it said that it listens to the group, it has from there; it may lack some of
+        // that as anybody may.
+        let present = catch_up.live_from.unwrap_or(sent_end);
+        if self.evidence_end < present {
             return Some(self.evidence_end);
         }
         catch_up.reached = true;
@@ -449,8 +453,8 @@ impl Peer {
         None
     }
 
-    /// It was told to listen to the group, and says that it does while it lacks nothing: from here on it is as
-    /// the others are. At once, before more is sent, or all of that would go to its inbox as well.
+    /// It was told to listen to the group, and says that it does when it was sent all before: from here on it
+    /// is as the others are. At once, before more is sent, or all of that would go to its inbox as well.
     pub(super) fn notes_present(&mut self, sent_end: Seq) -> bool {
         let listens = |behind: &CatchUp| !behind.caught_up && behind.live_from.is_some();
         self.catch_up.as_ref().is_some_and(listens)

@@ -110,6 +110,8 @@ pub enum SenderEvent {
         name: String,
         /// How many there are now.
         consumers: usize,
+        /// It goes on where this consumer was cut off; its own id, where it was lost for a while.
+        replaces: Option<PeerId>,
     },
     /// A consumer was not let in.
     Refused {
@@ -120,6 +122,8 @@ pub enum SenderEvent {
     },
     /// A consumer was lost; the stream goes on if enough are left.
     Lost {
+        /// Its id.
+        id: PeerId,
         /// Name and id.
         name: String,
         /// Why.
@@ -187,6 +191,10 @@ pub struct Sender {
     rewindable: bool,
     /// Consumers that have not caught up.
     catching_up: usize,
+    /// Which of them was last sent a frame, and which was last asked for by [`Sender::poll_rewind`]: each has
+    /// its turn.
+    last_behind: PeerId,
+    last_rewound: PeerId,
     /// Frames sent to the group that those who catch up have not had their share for.
     behind_tokens: u32,
     /// How many consumers share the way back, as the group was last told.
@@ -240,6 +248,8 @@ impl Sender {
             repairs_wait_until: None,
             rewindable: false,
             catching_up: 0,
+            last_behind: PeerId(0),
+            last_rewound: PeerId(0),
             behind_tokens: 0,
             members_told: 1,
             last_group_send: now,
@@ -306,8 +316,14 @@ impl Sender {
             return self.drop_as(|dropped| &mut dropped.forged);
         }
         self.stats.acks += 1;
-        // What it holds of frames that this publisher has not come to says nothing of those between.
-        let ack = &Ack { sack: ack.sack.below(self.unsent), ..ack.clone() };
+        let below;
+        let ack = if top > self.unsent {
+            // What it holds of frames that this publisher has not come to says nothing of those between.
+            below = Ack { sack: ack.sack.below(self.unsent), ..ack.clone() };
+            &below
+        } else {
+            ack
+        };
         peer.note_generation(ack.generation, self.generation, self.unsent);
         let outcome = peer.handle_ack(now, (ack_seq, ack), &self.queue, ack_delay);
         if peer.notes_present(self.unsent) {
@@ -436,7 +452,7 @@ impl Sender {
         PublishResume { session, epoch, next, next_bytes }
     }
 
-    /// Every frame below this is held by every consumer.
+    /// Every frame below this is held by every consumer that counts, or can be read again for it.
     pub fn acked(&self) -> Seq {
         self.queue.first_seq()
     }

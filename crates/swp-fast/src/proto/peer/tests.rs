@@ -17,6 +17,11 @@ fn at(ms: u64) -> Time {
 }
 
 fn peer() -> Peer {
+    joined(None)
+}
+
+/// A consumer that joins behind the present, holding nothing, is `behind`.
+fn joined(behind: Option<SackRanges>) -> Peer {
     let joining = Joining {
         id: PeerId(1),
         name: String::new(),
@@ -26,9 +31,9 @@ fn peer() -> Peer {
         start_bytes: 0,
         window_frames: 1_000,
         window_bytes: 1_000_000,
-        behind: None,
-        at_present: true,
-        was_member: false,
+        at_present: behind.is_none(),
+        behind,
+        replaces: None,
     };
     Peer::new(joining, Time::ZERO)
 }
@@ -224,4 +229,25 @@ fn a_late_answer_to_a_probe_gives_the_round_trip_less_the_delay() {
     peer.note_probe(probe);
     let outcome = peer.handle_ack(at(1_015), (seq(2), &report), &queue, ACK_DELAY);
     assert_eq!(outcome.rtt, Some(Duration::from_millis(10)));
+}
+
+/// What the group is sent while the inbox still has its share to bring does not go to both.
+#[test]
+fn from_when_it_listens_the_present_is_left_to_the_group() {
+    let mut peer = joined(Some(SackRanges::default()));
+    for number in 0..10 {
+        assert_eq!(peer.next_behind(seq(10)), Some(seq(number)));
+        peer.note_sent_behind(at(number));
+    }
+    assert_eq!(peer.next_behind(seq(10)), None);
+    assert!(!peer.is_caught_up());
+    // It is told to listen; two more frames are sent before it says that it does, and more after that.
+    peer.catch_up.as_mut().expect("it is behind").told_live = true;
+    peer.note_generation(1, 1, seq(12));
+    for number in 10..12 {
+        assert_eq!(peer.next_behind(seq(20)), Some(seq(number)));
+        peer.note_sent_behind(at(number));
+    }
+    assert_eq!(peer.next_behind(seq(20)), None);
+    assert!(peer.is_caught_up());
 }

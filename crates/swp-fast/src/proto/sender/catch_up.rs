@@ -11,6 +11,7 @@
 //! credit. The group does not wait for that. From where the queue takes over, frames are kept for it as for
 //! everybody, so it can be what fills the queue.
 
+use std::ops::Bound;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -47,6 +48,11 @@ pub(super) struct Behind {
     pub(super) held: SackRanges,
 }
 
+/// All peers, beginning behind the one that had its turn last.
+fn turns(last: PeerId) -> [(Bound<PeerId>, Bound<PeerId>); 2] {
+    [(Bound::Excluded(last), Bound::Unbounded), (Bound::Unbounded, Bound::Included(last))]
+}
+
 /// What is to be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rewind {
@@ -63,14 +69,16 @@ impl Sender {
         self.rewindable = true;
     }
 
-    /// The next consumer that wants frames from the source, and has room for them. To be asked again after
-    /// every input.
-    pub fn poll_rewind(&self) -> Option<Rewind> {
+    /// The next consumer that wants frames from the source, and has room for them: each in turn. To be asked
+    /// again after every input.
+    pub fn poll_rewind(&mut self) -> Option<Rewind> {
         if self.is_over() {
             return None;
         }
         let first = self.queue.first_seq();
-        self.peers.values().find_map(|peer| {
+        let turns = turns(self.last_rewound);
+        let mut in_turn = turns.into_iter().flat_map(|turn| self.peers.range(turn));
+        let rewind = in_turn.find_map(|(_, peer)| {
             let behind = peer.catch_up.as_ref().filter(|behind| !behind.caught_up)?;
             let from = behind.reread.next_seq();
             let wanted = peer.state == PeerState::Live && peer.needs_source(first);
@@ -78,7 +86,9 @@ impl Sender {
                 && behind.reread.end_bytes() < peer.credit.bytes
                 && self.may_reread(&behind.reread);
             (wanted && room).then_some(Rewind { peer: peer.id, from })
-        })
+        })?;
+        self.last_rewound = rewind.peer;
+        Some(rewind)
     }
 
     /// What is read again for one consumer has the bounds of what is retained for all, whatever it allows.
@@ -153,15 +163,22 @@ impl Sender {
         }
         let sent_end = self.unsent;
         let mut found = None;
-        for peer in self.peers.values_mut().filter(|peer| peer.state == PeerState::Live) {
-            let Some(seq) = peer.next_behind(sent_end) else { continue };
-            let Some(slot) = peer.find(&self.queue, seq).filter(|slot| peer.allows(slot)) else {
-                continue;
-            };
-            let frame = slot.frame.clone();
-            peer.note_sent_behind(now);
-            found = Some(Transmit { to: Dest::Peer(peer.id), frame });
-            break;
+        'turns: for turn in turns(self.last_behind) {
+            for peer in self.peers.range_mut(turn).map(|(_, peer)| peer) {
+                let live = peer.state == PeerState::Live;
+                let Some(seq) = live.then(|| peer.next_behind(sent_end)).flatten() else {
+                    continue;
+                };
+                let Some(slot) = peer.find(&self.queue, seq).filter(|slot| peer.allows(slot))
+                else {
+                    continue;
+                };
+                let frame = slot.frame.clone();
+                peer.note_sent_behind(now);
+                self.last_behind = peer.id;
+                found = Some(Transmit { to: Dest::Peer(peer.id), frame });
+                break 'turns;
+            }
         }
         if found.is_some() {
             self.stats.caught_up_frames += 1;

@@ -142,7 +142,7 @@ impl Sender {
             window_bytes: syn.window_bytes,
             behind: behind.map(|behind| behind.held),
             at_present: start >= self.unsent,
-            was_member: syn.resume.is_some(),
+            replaces: syn.resume.as_ref().map(|resume| resume.peer),
         };
         self.peers.insert(syn.peer, Peer::new(joining, now));
         self.catching_up = self.peers.values().filter(|peer| !peer.is_caught_up()).count();
@@ -208,7 +208,8 @@ impl Sender {
     pub(super) fn welcome(&mut self, id: PeerId) {
         let consumers = self.live_consumers();
         if let Some(peer) = self.peers.get(&id) {
-            self.events.push_back(SenderEvent::Joined { name: display(peer), consumers });
+            let (name, replaces) = (display(peer), peer.replaces);
+            self.events.push_back(SenderEvent::Joined { name, consumers, replaces });
         }
         if consumers >= self.config.min_consumers {
             self.started = true;
@@ -253,9 +254,10 @@ impl Sender {
             self.push_reset(id, code, &reason.to_string());
         }
         let name = display(&peer);
-        self.events.push_back(SenderEvent::Lost { name: name.clone(), reason: reason.clone() });
-        let counted =
-            |peer: &Peer| peer.required && (peer.state != PeerState::Joining || peer.was_member);
+        self.events.push_back(SenderEvent::Lost { id, name: name.clone(), reason: reason.clone() });
+        let counted = |peer: &Peer| {
+            peer.required && (peer.state != PeerState::Joining || peer.replaces.is_some())
+        };
         let left = self.peers.values().filter(|peer| counted(peer)).count();
         if self.started && counted(&peer) && left < self.config.quorum() {
             let error = SenderError::ConsumerLost { name, reason };

@@ -144,7 +144,7 @@ impl World {
                     self.check_has_all(consumer, "was reported to have finished");
                 }
             }
-            SenderEvent::Lost { name, reason } => {
+            SenderEvent::Lost { name, reason, .. } => {
                 if let Some(consumer) = self.named(name) {
                     self.check_lost(index, consumer, reason);
                     let session = self.publishers[index].ids.session;
