@@ -448,7 +448,7 @@ impl Player<'_> {
         let lost: Vec<String> = lost
             .iter()
             .filter(|lost| !lost.by_policy())
-            .map(|Lost { name, reason }| format!("{name}: {reason}"))
+            .map(|Lost { name, reason, .. }| format!("{name}: {reason}"))
             .collect();
         if lost.is_empty() {
             return Ok(());
