@@ -40,7 +40,7 @@ impl Arrivals {
         Ok(Arrivals { schedule, start, received, times: histogram::new()?, sum: 0 })
     }
 
-    fn take(&mut self, message: &Bytes) {
+    fn take(&mut self, message: &[u8]) {
         self.sum = self.sum.wrapping_add(peers::read(message));
         if let Some(index) = message.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes)) {
             let late = self.start.elapsed().saturating_sub(self.schedule.intended(index));

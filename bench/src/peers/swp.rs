@@ -24,8 +24,7 @@ pub(crate) async fn publisher(
     integrity: Integrity,
     consumers: usize,
 ) -> Result<Publisher, Failure> {
-    let mut config = PublishConfig::default();
-    config.integrity = integrity;
+    let mut config = PublishConfig::with_integrity(integrity);
     config.min_consumers = consumers;
     Ok(endpoint(url).await?.publish(stream, config).await?)
 }
@@ -51,14 +50,14 @@ pub(crate) async fn session(
 /// Receives to the end: how many messages, and when the last came.
 pub(crate) async fn receive(
     mut subscriber: Subscriber,
-    mut each: impl FnMut(&Bytes),
+    mut each: impl FnMut(&[u8]),
 ) -> Result<(u64, Instant), ReceiveError> {
     let (mut received, mut last) = (0, Instant::now());
-    let mut batch = Vec::new();
-    while subscriber.recv_batch(&mut batch).await? > 0 {
-        batch.iter().for_each(&mut each);
-        received += batch.len() as u64;
-        batch.clear();
+    while let Some(batch) = subscriber.next_batch().await? {
+        for message in batch.iter() {
+            each(message);
+            received += 1;
+        }
         last = Instant::now();
     }
     // The end was read. The publisher is told before a process may exit.

@@ -67,8 +67,8 @@ pub mod wire;
 
 #[cfg(feature = "nats")]
 pub use api::{
-    Endpoint, EndpointConfig, EndpointError, Position, PublishError, Publisher, ReceiveError,
-    SendError, SessionError, SubscribeError, Subscriber, TrySendError,
+    Batch, Endpoint, EndpointConfig, EndpointError, Position, PublishError, Publisher,
+    ReceiveError, SendError, SessionError, SubscribeError, Subscriber, TrySendError,
 };
 pub use config::{
     ConfigError, ConfirmEnd, LateJoin, PublishConfig, PublishResume, Slow, SubscribeConfig,

@@ -533,10 +533,9 @@ fn stream_name(args: &PlayArgs) -> Result<String, Error> {
 }
 
 fn publish_config(args: &PlayArgs) -> Result<PublishConfig, Error> {
-    let mut config = PublishConfig::default();
+    let mut config = PublishConfig::with_integrity(args.integrity);
     config.min_consumers = args.min_consumers;
     config.max_consumers = config.max_consumers.max(args.min_consumers);
-    config.integrity = args.integrity;
     config.key = connect::read_key(args.key_file.as_deref())?;
     config.idle_timeout = args.idle_timeout;
     config.keep_alive = config.keep_alive.min(args.idle_timeout / KEEP_ALIVES_IN_TIMEOUT);

@@ -10,11 +10,19 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream;
 
-use super::ReceiveError;
+use super::{Batch, ReceiveError};
 use crate::config::ConfirmEnd;
 use crate::driver::{Clock, SubscribeShared, lock};
 use crate::proto::{Assembler, ReadyFrame, Receiver, SubscriberStats};
 use crate::wire::{Fragment, Kind, Messages, Resume};
+
+/// What has arrived, in order.
+enum Arrived {
+    /// The body of a frame with messages in it.
+    Packed(Bytes),
+    /// A message that was longer than a frame.
+    Whole(Bytes),
+}
 
 /// Receives a stream's messages: as a [`Stream`] of messages, in batches, or frame by frame.
 ///
@@ -91,25 +99,61 @@ impl Subscriber {
         Ok(into.len() - before)
     }
 
+    /// Waits for messages, and lends those of the next frame, without waiting for more: the cheapest way to look
+    /// at many small ones. `None` is the end of the stream.
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub async fn next_batch(&mut self) -> Result<Option<Batch>, ReceiveError> {
+        let rest = self.current.take_rest();
+        if !rest.is_empty() {
+            return Ok(Some(Batch::packed(rest)));
+        }
+        poll_fn(|cx| self.poll_batch(cx)).await.transpose()
+    }
+
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReceiveError>>> {
         loop {
             if let Some(Ok(message)) = self.current.next() {
                 return Poll::Ready(Some(Ok(message)));
             }
+            match std::task::ready!(self.poll_arrived(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(Arrived::Whole(message))) => return Poll::Ready(Some(Ok(message))),
+                Some(Ok(Arrived::Packed(body))) => self.current = Messages::new(body),
+            }
+        }
+    }
+
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Batch, ReceiveError>>> {
+        self.poll_arrived(cx).map_ok(|arrived| match arrived {
+            Arrived::Whole(message) => Batch::whole(message),
+            Arrived::Packed(body) => Batch::packed(body),
+        })
+    }
+
+    fn poll_arrived(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Arrived, ReceiveError>>> {
+        loop {
             let frame = match std::task::ready!(self.poll_frame(cx)) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Some(Ok(frame)) => frame,
             };
-            if frame.kind == Kind::Data {
-                self.current = Messages::new(frame.body);
+            if frame.body.is_empty() {
                 continue;
+            }
+            if frame.kind == Kind::Data {
+                return Poll::Ready(Some(Ok(Arrived::Packed(frame.body))));
             }
             // It decoded when it arrived.
             let Ok(fragment) = Fragment::decode(&frame.body) else { continue };
             match self.assembler.push(&fragment) {
                 Ok(None) => {}
-                Ok(Some(message)) => return Poll::Ready(Some(Ok(message))),
+                Ok(Some(message)) => return Poll::Ready(Some(Ok(Arrived::Whole(message)))),
                 Err(error) => {
                     self.cancel_with("fragments did not make up a message");
                     return Poll::Ready(Some(Err(error.into())));

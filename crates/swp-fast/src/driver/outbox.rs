@@ -4,11 +4,12 @@
 //! when it is queued, so a producer can be told where its message will be.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::proto::{PackedBody, Sender, WriteError};
-use crate::wire::{Kind, MAX_HEADER, OpenFrame, Seq, encode_fragment, message_len};
+use crate::wire::{Integrity, Kind, MAX_HEADER, OpenFrame, Seq, encode_fragment, message_len};
 
 /// Writes a block of packed bodies; a closure, so that blocks of any type can wait in one queue.
 type WriteBlock = Box<dyn FnOnce(&mut Sender) -> Result<(), WriteError> + Send>;
@@ -17,6 +18,31 @@ enum Pending {
     Frame { buf: BytesMut, messages: u32 },
     Large { message: Bytes, at: usize },
     Block { write: WriteBlock, bytes: usize },
+}
+
+/// What becomes a frame, or several. Taken out under the outbox's lock and written without it: hashing a
+/// frame takes as long as hundreds of messages.
+pub(crate) enum Job {
+    Frame { buf: BytesMut, messages: u32 },
+    Piece { message: Bytes, range: Range<usize> },
+    Block(WriteBlock),
+}
+
+impl Job {
+    /// Writes it to `sender`.
+    pub(crate) fn write(self, sender: &mut Sender) -> Result<(), WriteError> {
+        match self {
+            Job::Frame { buf, messages } => drop(sender.write(Kind::Data, buf, messages)?),
+            Job::Piece { message, range } => {
+                let last = range.end == message.len();
+                let (total, at) = (message.len() as u64, range.start as u64);
+                let buf = encode_fragment(total, at, &message[range]);
+                sender.write(Kind::Fragment, buf, u32::from(last))?;
+            }
+            Job::Block(write) => write(sender)?,
+        }
+        Ok(())
+    }
 }
 
 /// Why a message was not taken.
@@ -51,8 +77,12 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) fn new(config: &crate::config::PublishConfig, packed_only: bool) -> Outbox {
         let body_limit = config.max_body_bytes();
+        let open = match config.integrity {
+            Integrity::Blake3 => OpenFrame::new(body_limit),
+            Integrity::Crc32c | Integrity::None => OpenFrame::unhashed(body_limit),
+        };
         Outbox {
-            open: OpenFrame::new(body_limit),
+            open,
             queue: VecDeque::new(),
             queued_bytes: 0,
             next: config.resume.map_or(Seq::ZERO, |resume| resume.next),
@@ -147,33 +177,31 @@ impl Outbox {
         }
     }
 
-    /// Writes the next frame, or block of frames, to `sender`; `false` where there is none.
-    pub(crate) fn write_next(&mut self, sender: &mut Sender) -> Result<bool, WriteError> {
-        if self.queue.is_empty() {
+    /// Takes out what makes the next frame, or block of frames; the open frame, which may be nearly empty,
+    /// only where `with_open` says so.
+    pub(crate) fn next(&mut self, with_open: bool) -> Option<Job> {
+        if self.queue.is_empty() && with_open {
             self.seal_open();
         }
-        match self.queue.pop_front() {
-            None => return Ok(false),
-            Some(Pending::Frame { buf, messages }) => {
+        match self.queue.pop_front()? {
+            Pending::Frame { buf, messages } => {
                 self.queued_bytes -= buf.len() - MAX_HEADER;
-                sender.write(Kind::Data, buf, messages)?;
+                Some(Job::Frame { buf, messages })
             }
-            Some(Pending::Block { write, bytes }) => {
+            Pending::Block { write, bytes } => {
                 self.queued_bytes -= bytes;
-                write(sender)?;
+                Some(Job::Block(write))
             }
-            Some(Pending::Large { message, at }) => {
+            Pending::Large { message, at } => {
                 let end = message.len().min(at + self.piece_limit);
-                let last = end == message.len();
-                let buf = encode_fragment(message.len() as u64, at as u64, &message[at..end]);
                 self.queued_bytes -= end - at;
-                if !last {
+                let job = Job::Piece { message: message.clone(), range: at..end };
+                if end < message.len() {
                     self.queue.push_front(Pending::Large { message, at: end });
                 }
-                sender.write(Kind::Fragment, buf, u32::from(last))?;
+                Some(job)
             }
         }
-        Ok(true)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

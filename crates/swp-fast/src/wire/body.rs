@@ -40,6 +40,12 @@ pub const HASH_RUN: usize = 16 * 1024;
 /// payloads of about 16 KiB.
 pub const BODY_LIMIT: usize = HASH_RUN + message_len(1024);
 
+/// The same where nothing is hashed with blake3, in bytes. A consumer's client reads into buffers of 32 KiB
+/// (async-nats', after the first), and copies the part of a message that one ends with into the next. A frame
+/// of which one fills a buffer, with its header and 120 bytes of the line that NATS puts before it, leaves
+/// next to nothing to be copied.
+pub const UNHASHED_BODY_LIMIT: usize = 32 * 1024 - MAX_HEADER - 120;
+
 /// A frame that is being filled. One allocation serves the frame for all its life: the header is put
 /// in front of the messages in place.
 #[derive(Debug)]
@@ -55,8 +61,17 @@ impl OpenFrame {
     /// tells it), and allocates them at once. Where `limit` is [`HASH_RUN`] or more, the frame is full
     /// as soon as its body has filled all whole runs within `limit`; see [`BODY_LIMIT`].
     pub fn new(limit: usize) -> OpenFrame {
-        let limit = limit.min(u32::MAX as usize);
         let full = if limit < HASH_RUN { limit } else { limit - limit % HASH_RUN };
+        OpenFrame::full_at(full, limit)
+    }
+
+    /// The same for a body that blake3 will not hash: full when the next message does not fit any more.
+    pub fn unhashed(limit: usize) -> OpenFrame {
+        OpenFrame::full_at(limit, limit)
+    }
+
+    fn full_at(full: usize, limit: usize) -> OpenFrame {
+        let limit = limit.min(u32::MAX as usize);
         let mut buf = BytesMut::with_capacity(MAX_HEADER + limit);
         buf.put_bytes(0, MAX_HEADER);
         OpenFrame { buf, messages: 0, full, limit }
@@ -112,7 +127,7 @@ impl OpenFrame {
             self.buf.truncate(MAX_HEADER);
             return (small, messages);
         }
-        let full = std::mem::replace(self, OpenFrame::new(self.limit));
+        let full = std::mem::replace(self, OpenFrame::full_at(self.full, self.limit));
         (full.buf, messages)
     }
 
@@ -150,6 +165,12 @@ impl Messages {
     /// Reads `body`, the body of a frame of kind Data.
     pub fn new(body: Bytes) -> Messages {
         Messages { body, at: 0 }
+    }
+
+    /// Takes what was not read yet, as a body of its own.
+    pub fn take_rest(&mut self) -> Bytes {
+        let at = std::mem::replace(&mut self.at, self.body.len());
+        self.body.slice(at..)
     }
 }
 

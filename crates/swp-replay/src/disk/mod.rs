@@ -34,9 +34,9 @@ pub use buffer::{Pool, PooledBuf};
 
 use crate::capture::{Block, Capture, CaptureError, IndexEntry};
 
-/// Buffers take this much memory unless told otherwise: 24 blocks of the usual size, of which 8 are
-/// being read, 4 hold a send window of 4 MiB, and the rest is read ahead.
-pub const DEFAULT_MEMORY_BYTES: usize = 24 << 20;
+/// Buffers take this much memory unless told otherwise: 32 blocks of the usual size, of which 8 are
+/// being read, 16 hold a send window of 16 MiB, and the rest is read ahead.
+pub const DEFAULT_MEMORY_BYTES: usize = 32 << 20;
 
 /// Reads in flight unless told otherwise; more brought nothing on the disks measured.
 pub const DEFAULT_READS_IN_FLIGHT: usize = 8;

@@ -55,3 +55,32 @@ fn nothing_is_taken_after_the_end_and_nothing_above_the_bound() {
     outbox.close();
     assert_eq!(outbox.push(b"x"), Err(Refused::Closed));
 }
+
+#[test]
+fn the_open_frame_goes_only_where_it_is_asked_for() {
+    let mut outbox = outbox(1 << 20);
+    for _ in 0..18 {
+        outbox.push(&[7; 1000]).expect("there is room");
+    }
+    let messages = |job: Option<Job>| match job {
+        Some(Job::Frame { messages, .. }) => messages,
+        _ => 0,
+    };
+    assert_eq!(messages(outbox.next(false)), 17);
+    assert_eq!(messages(outbox.next(false)), 0);
+    assert!(!outbox.is_empty());
+    assert_eq!(messages(outbox.next(true)), 1);
+    assert!(outbox.is_empty());
+}
+
+#[test]
+fn without_blake3_frames_are_filled_to_their_bound() {
+    let config = PublishConfig::with_integrity(crate::wire::Integrity::Crc32c);
+    let mut outbox = Outbox::new(&config, false);
+    while outbox.queue.is_empty() {
+        outbox.push(&[7; 1000]).expect("there is room");
+    }
+    let Some(Job::Frame { buf, messages }) = outbox.next(false) else { unreachable!() };
+    assert_eq!(messages as usize, config.max_body_bytes() / 1_003);
+    assert_eq!(buf.len(), MAX_HEADER + messages as usize * 1_003);
+}
