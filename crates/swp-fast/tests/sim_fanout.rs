@@ -171,7 +171,7 @@ fn a_latecomer_gets_everything_from_the_source() {
     }
 }
 
-/// What is live keeps four fifths of its frames, however much a latecomer has to be sent.
+/// What is live keeps eight ninths of its frames, however much a latecomer has to be sent.
 #[test]
 fn a_latecomer_takes_no_more_than_its_share() {
     let mut config = stream(12, 1, 20_000);
@@ -186,7 +186,7 @@ fn a_latecomer_takes_no_more_than_its_share() {
     let outcome = world.outcome();
     let after = &outcome.publishers[0].stats;
     let (live, past) = (after.frames - before.frames, after.caught_up_frames);
-    assert!(past > 500 && past * 3 < live, "{past} frames beside {live} live ones");
+    assert!(past > 300 && past * 7 < live, "{past} frames beside {live} live ones");
     assert!(world.run(MINUTES).is_complete());
 }
 
@@ -204,7 +204,7 @@ fn latecomers_catch_up_side_by_side() {
     }
     world.run_while(MINUTES, |world| world.outcome().publishers[0].stats.frames < 18_000);
     let delivered: Vec<_> = world.outcome().consumers[1..].iter().map(|c| c.delivered).collect();
-    assert!(delivered.iter().all(|messages| *messages > 400), "{delivered:?}");
+    assert!(delivered.iter().all(|messages| *messages > 250), "{delivered:?}");
     let outcome = world.run(MINUTES);
     assert!(outcome.is_complete(), "{outcome}");
 }

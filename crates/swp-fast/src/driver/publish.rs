@@ -17,6 +17,10 @@ use crate::wire::Seq;
 /// batch gathers, and a report that arrives meanwhile does not wait long.
 const FRAMES_PER_FLUSH: usize = 64;
 
+/// Frames handed to the link in one turn, at most, and the rest behind their flush: those who catch up while the
+/// group has nothing to say could else fill the link with all that their credit allows.
+const FRAMES_PER_TURN: usize = 2 * FRAMES_PER_FLUSH;
+
 /// Events that wait for the application; an application that does not ask misses the newest, and the
 /// counters still have them.
 const MAX_EVENTS: usize = 1024;
@@ -119,6 +123,7 @@ impl PublishTask {
                 sender.handle_timeout(now);
             }
             self.take_requests(&mut sender);
+            sender.note_link(self.flush.is_some());
             if self.flush.is_none() && link != LinkChange::Down {
                 self.take_writes(&mut sender, now);
             }
@@ -126,7 +131,9 @@ impl PublishTask {
                 past.serve(&mut sender);
             }
             if link != LinkChange::Down {
-                while let Some(transmit) = sender.poll_transmit(now) {
+                while self.transmits.len() < FRAMES_PER_TURN
+                    && let Some(transmit) = sender.poll_transmit(now)
+                {
                     self.transmits.push(transmit);
                 }
             }

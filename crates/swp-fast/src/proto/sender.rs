@@ -197,6 +197,8 @@ pub struct Sender {
     last_rewound: PeerId,
     /// Frames sent to the group that those who catch up have not had their share for.
     behind_tokens: u32,
+    /// See [`Sender::note_link`].
+    link_busy: bool,
     /// How many consumers share the way back, as the group was last told.
     members_told: u32,
     /// When something last went to the whole group.
@@ -251,6 +253,7 @@ impl Sender {
             last_behind: PeerId(0),
             last_rewound: PeerId(0),
             behind_tokens: 0,
+            link_busy: false,
             members_told: 1,
             last_group_send: now,
             last_data_send: now,

@@ -13,6 +13,8 @@ use crate::wire::{
 
 const IDS: SenderIds = SenderIds { session: SessionId(5), epoch: 1, inbox: PeerId(6) };
 const CONSUMER: PeerId = PeerId(9);
+const LATECOMER: PeerId = PeerId(10);
+const WINDOW_FRAMES: u64 = 100;
 
 fn seq(number: u64) -> Seq {
     Seq::ZERO.advance(number)
@@ -28,24 +30,32 @@ fn sender(config: PublishConfig) -> Sender {
 }
 
 fn syn(window_bytes: u64) -> Bytes {
+    syn_of(CONSUMER, window_bytes)
+}
+
+fn syn_of(peer: PeerId, window_bytes: u64) -> Bytes {
     let syn = Syn {
-        peer: CONSUMER,
+        peer,
         name: "c".to_owned(),
         tag: String::new(),
-        window_frames: 100,
+        window_frames: WINDOW_FRAMES,
         window_bytes,
         max_message_bytes: u64::MAX,
         resume: None,
     };
-    Sealer::default().seal_control(SessionId(CONSUMER.0), 0, Seq::ZERO, &Control::Syn(syn))
+    Sealer::default().seal_control(SessionId(peer.0), 0, Seq::ZERO, &Control::Syn(syn))
 }
 
 fn ack(number: u64, cumulative: u64) -> Bytes {
+    ack_of(CONSUMER, number, cumulative)
+}
+
+fn ack_of(peer: PeerId, number: u64, cumulative: u64) -> Bytes {
     let ack = Ack {
-        peer: CONSUMER,
+        peer,
         cumulative: seq(cumulative),
         sack: SackRanges::default(),
-        credit: Credit { frames: seq(cumulative + 100), bytes: 1 << 30 },
+        credit: Credit { frames: seq(cumulative + WINDOW_FRAMES), bytes: 1 << 30 },
         latest: cumulative.checked_sub(1).map(seq),
         delay_us: 0,
         probe: 0,
@@ -250,7 +260,7 @@ fn a_member_that_is_lost_while_it_joins_again_ends_the_session() {
         peer: again,
         name: "c".to_owned(),
         tag: String::new(),
-        window_frames: 100,
+        window_frames: WINDOW_FRAMES,
         window_bytes: 1 << 20,
         max_message_bytes: u64::MAX,
         resume: Some(resume),
@@ -265,4 +275,32 @@ fn a_member_that_is_lost_while_it_joins_again_ends_the_session() {
         sender.handle_timeout(now);
     }
     assert!(matches!(sender.outcome(), Some(Err(super::SenderError::ConsumerLost { .. }))));
+}
+
+#[test]
+fn who_catches_up_waits_for_the_link_and_has_few_frames_on_their_way() {
+    let late_join = crate::config::LateJoin::FromStart;
+    let mut sender = started(PublishConfig { late_join, ..PublishConfig::default() });
+    sender.set_rewindable();
+    for _ in 0..WINDOW_FRAMES {
+        write(&mut sender, b"live").expect("it fits");
+    }
+    assert_eq!(poll(&mut sender, at(2)).len() as u64, WINDOW_FRAMES);
+    sender.note_link(true);
+    sender.handle_frame(at(3), &syn_of(LATECOMER, 1 << 20));
+    sender.handle_frame(at(4), &ack_of(LATECOMER, 1, 0));
+    let data = |sender: &mut Sender, now| {
+        let sent = poll(sender, now);
+        let alone = |(to, frame): &&(Dest, Frame)| {
+            *to == Dest::Peer(LATECOMER) && frame.header.kind == Kind::Data
+        };
+        sent.iter().filter(alone).count()
+    };
+    // The group is silent for long, because the link takes nothing.
+    assert_eq!(data(&mut sender, at(20)), 0);
+    sender.note_link(false);
+    assert_eq!(data(&mut sender, at(20)), 64);
+    assert_eq!(data(&mut sender, at(21)), 0);
+    sender.handle_frame(at(22), &ack_of(LATECOMER, 2, 32));
+    assert_eq!(data(&mut sender, at(22)), 32);
 }
