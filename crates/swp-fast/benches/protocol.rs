@@ -83,6 +83,7 @@ impl Pair {
         let bodies: Vec<_> = (0..CHUNK).map(|_| body()).collect();
         let mut sent = Vec::with_capacity(2 * CHUNK);
         let start = Instant::now();
+        let end = self.now + FRAME_INTERVAL * CHUNK as u32;
         for (buf, messages) in bodies {
             self.held_back = !self.sender.can_write();
             if !self.held_back {
@@ -92,7 +93,12 @@ impl Pair {
             while let Some(transmit) = self.sender.poll_transmit(self.now) {
                 sent.push(transmit);
             }
+            if self.held_back {
+                // Until the next report nobody would ask again.
+                break;
+            }
         }
+        self.now = end;
         if self.sender.poll_timeout().is_some_and(|at| at <= self.now) {
             self.sender.handle_timeout(self.now);
         }

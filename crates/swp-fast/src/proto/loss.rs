@@ -125,6 +125,11 @@ impl LossDetector {
         self.missing.contains_key(&seq)
     }
 
+    /// Whether a frame from `start` to below `end` is missing.
+    pub(super) fn is_any_missing(&self, start: Seq, end: Seq) -> bool {
+        self.missing.range(start..end.max(start)).next().is_some()
+    }
+
     /// Everything below has turned up.
     pub(super) fn found_below(&mut self, seq: Seq) {
         while let Some(entry) = self.missing.first_entry() {

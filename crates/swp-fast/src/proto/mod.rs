@@ -19,6 +19,7 @@
 mod assembler;
 mod loss;
 mod peer;
+mod peers;
 mod ranges;
 mod receiver;
 mod retransmit;

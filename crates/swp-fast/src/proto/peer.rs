@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::loss::LossDetector;
+use super::peers::GroupSends;
 use super::retransmit::{RetransmitQueue, Slot};
 use super::rtt::RttEstimator;
 use crate::time::Time;
@@ -39,8 +40,6 @@ pub(super) struct CatchUp {
     /// Frames read again from the source for this consumer alone, until it holds them. Where it ends the
     /// shared queue takes over, which keeps everything from there on for this consumer too.
     pub(super) reread: RetransmitQueue,
-    /// What it holds above `evidence_end`: not to be sent again.
-    held: SackRanges,
     /// It was sent all that there was: it is to be told to listen to the group ...
     pub(super) reached: bool,
     /// ... and was.
@@ -79,22 +78,32 @@ pub(super) struct Peer {
     /// The newest generation of the group that it said it listens to; 0 before.
     generation: u32,
     evidence_end: Seq,
+    /// The ranges of its newest report, or of its wish to join: no frame in them is missing. While it catches
+    /// up, these are not to be sent again.
+    held: SackRanges,
     newest_ack: Option<Seq>,
     /// Probes that were sent to it and not answered, nor any after them.
     probes: VecDeque<SentProbe>,
     /// Time-outs since the last answer.
     pub(super) backoff: u32,
-    /// When the running time-out began.
-    pub(super) waiting_since: Time,
-    /// Frames and probes since anything was heard, and when the first of them went out.
-    pub(super) unheard: u32,
-    pub(super) unheard_since: Time,
+    /// As of when it was last touched; [`super::peers::Peers::waiting`] knows how it is now.
+    pub(super) waiting: Waiting,
     pub(super) repairs: u64,
     /// Frames repeated to the whole group since anything was heard: they fill its subscription beyond its
     /// window.
     pub(super) group_repairs_unheard: u64,
     pub(super) duplicates: u64,
     pub(super) dropped: u64,
+}
+
+/// How long a consumer has been waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// When the running time-out began.
+    pub(super) since: Time,
+    /// Frames and probes since anything was heard, and when the first of them went out.
+    pub(super) unheard: u32,
+    pub(super) unheard_since: Time,
 }
 
 /// A probe that was sent: what an answer to it proves.
@@ -151,9 +160,8 @@ impl Peer {
         let (at_present, replaces) = (joining.at_present, joining.replaces);
         let sack = joining.behind.as_ref().and_then(|held| held.iter().next_back());
         let held_end = sack.map_or(start, |(_, end)| end);
-        let catch_up = joining.behind.map(|held| CatchUp {
+        let catch_up = joining.behind.as_ref().map(|_| CatchUp {
             reread: RetransmitQueue::starting_at(start, start_bytes),
-            held,
             reached: at_present,
             told_live: at_present,
             live_from: None,
@@ -188,12 +196,11 @@ impl Peer {
             catch_up,
             generation: 0,
             evidence_end: start,
+            held: joining.behind.unwrap_or_default(),
             newest_ack: None,
             probes: VecDeque::new(),
             backoff: 0,
-            waiting_since: now,
-            unheard: 0,
-            unheard_since: now,
+            waiting: Waiting { since: now, unheard: 0, unheard_since: now },
             repairs: 0,
             group_repairs_unheard: 0,
             duplicates: 0,
@@ -264,16 +271,31 @@ impl Peer {
     /// Something was heard: it lives.
     pub(super) fn heard(&mut self, now: Time) {
         self.last_heard = now;
-        self.unheard = 0;
+        self.waiting.unheard = 0;
         self.group_repairs_unheard = 0;
     }
 
     /// Something was sent that it should answer sooner or later.
     pub(super) fn note_sent(&mut self, now: Time) {
-        if self.unheard == 0 {
-            self.unheard_since = now;
+        if self.waiting.unheard == 0 {
+            self.waiting.unheard_since = now;
         }
-        self.unheard = self.unheard.saturating_add(1);
+        self.waiting.unheard = self.waiting.unheard.saturating_add(1);
+    }
+
+    /// How long it has been waited for, with what was sent to the group since it was touched.
+    pub(super) fn waiting_after(&self, sends: Option<GroupSends>) -> Waiting {
+        let mut waiting = self.waiting;
+        if let Some(sends) = sends.filter(|_| self.counts() && self.is_caught_up()) {
+            if waiting.unheard == 0 {
+                waiting.unheard_since = sends.first_at;
+            }
+            waiting.unheard = waiting.unheard.saturating_add(sends.count);
+            if self.backoff == 0 {
+                waiting.since = sends.last_at;
+            }
+        }
+        waiting
     }
 
     /// Takes a report. `ack` was checked against what was sent: it names no frame at or beyond
@@ -404,6 +426,8 @@ impl Peer {
     /// Notes what the report says of the frames up to `end`.
     fn take_sack(&mut self, ack: &Ack, end: Seq, queue: &RetransmitQueue) {
         let mut gap_start = self.cumulative;
+        let held = std::mem::replace(&mut self.held, ack.sack.clone());
+        let mut known = held.iter().peekable();
         let closing = std::iter::once((end, end));
         for (start, range_end) in ack.sack.iter().chain(closing) {
             // New gaps: frames never reported on before that lie between the ranges.
@@ -414,14 +438,15 @@ impl Peer {
                 }
                 seq = seq.next();
             }
-            // Old gaps that this range has closed.
-            self.losses.found_range(start, range_end);
+            // Old gaps that this range has closed; none where it was told before.
+            while known.next_if(|&(known_start, _)| known_start < start).is_some() {}
+            if known.next_if_eq(&(start, range_end)).is_none() {
+                self.losses.found_range(start, range_end);
+            }
+            debug_assert!(!self.losses.is_any_missing(start, range_end));
             gap_start = range_end.max(gap_start);
         }
         self.evidence_end = self.evidence_end.max(end);
-        if let Some(catch_up) = self.catch_up.as_mut().filter(|catch_up| !catch_up.caught_up) {
-            catch_up.held = ack.sack.clone();
-        }
     }
 
     /// What it is known of a frame that it may have missed: `None` where nothing is.
@@ -433,7 +458,7 @@ impl Peer {
     /// frame to give where it has caught up, and is told so once it has.
     pub(super) fn next_behind(&mut self, sent_end: Seq) -> Option<Seq> {
         let catch_up = self.catch_up.as_mut().filter(|catch_up| !catch_up.caught_up)?;
-        for (start, end) in catch_up.held.iter() {
+        for (start, end) in self.held.iter() {
             if start <= self.evidence_end && self.evidence_end < end {
                 self.evidence_end = end;
             }
@@ -494,7 +519,7 @@ impl Peer {
         self.evidence_end = self.evidence_end.next();
         self.note_sent(now);
         if self.backoff == 0 {
-            self.waiting_since = now;
+            self.waiting.since = now;
         }
     }
 

@@ -1,59 +1,70 @@
 //! A set of frame numbers as ranges: what a receiver holds above its cumulative ack.
+//!
+//! Nearly all of what arrives goes on where the highest range ends, and nearly all that is forgotten lies at
+//! the lowest, so the ranges stand in a queue, and neither looks further than its ends.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use crate::wire::{SackRanges, Seq};
 
-/// Disjoint ranges `start..end`, never touching each other. Bounded by half the receive window.
+/// Disjoint ranges `start..end`, ascending, never touching each other. Bounded by half the receive window.
 #[derive(Debug, Default)]
-pub(super) struct RangeSet(BTreeMap<Seq, Seq>);
+pub(super) struct RangeSet(VecDeque<(Seq, Seq)>);
 
 impl RangeSet {
     /// Adds one number that is not in the set; `true` where it opened a range of its own.
     pub(super) fn insert(&mut self, seq: Seq) -> bool {
-        let mut start = seq;
-        let mut end = seq.next();
-        if let Some((&below, &below_end)) = self.0.range(..=seq).next_back()
-            && below_end >= seq
-        {
-            start = below;
-            end = end.max(below_end);
+        let above = match self.0.back() {
+            Some(&(start, _)) if start > seq => self.position(seq),
+            _ => self.0.len(),
+        };
+        let end = seq.next();
+        let touches_above = self.0.get(above).is_some_and(|&(start, _)| start == end);
+        let below = above.checked_sub(1).filter(|&at| self.0[at].1 == seq);
+        match (below, touches_above) {
+            (Some(below), true) => {
+                if let Some((_, above_end)) = self.0.remove(above) {
+                    self.0[below].1 = above_end;
+                }
+            }
+            (Some(below), false) => self.0[below].1 = end,
+            (None, true) => self.0[above].0 = seq,
+            (None, false) => self.0.insert(above, (seq, end)),
         }
-        if let Some(above_end) = self.0.remove(&end) {
-            end = above_end;
-        }
-        self.0.insert(start, end);
-        start == seq && end == seq.next()
+        below.is_none() && !touches_above
+    }
+
+    /// How many ranges begin below `seq`, or with it.
+    fn position(&self, seq: Seq) -> usize {
+        self.0.partition_point(|&(start, _)| start <= seq)
     }
 
     /// Forgets everything below `seq`.
     pub(super) fn remove_below(&mut self, seq: Seq) {
-        while let Some(entry) = self.0.first_entry() {
-            if *entry.key() >= seq {
+        while let Some((start, end)) = self.0.front_mut() {
+            if *end > seq {
+                *start = (*start).max(seq);
                 break;
             }
-            let (_, end) = entry.remove_entry();
-            if end > seq {
-                self.0.insert(seq, end);
-                break;
-            }
+            self.0.pop_front();
         }
     }
 
     /// Forgets everything from `seq` on.
     pub(super) fn remove_from(&mut self, seq: Seq) {
-        self.0.split_off(&seq);
-        if let Some(mut entry) = self.0.last_entry()
-            && *entry.get() > seq
-        {
-            entry.insert(seq);
+        while let Some((start, end)) = self.0.back_mut() {
+            if *start < seq {
+                *end = (*end).min(seq);
+                break;
+            }
+            self.0.pop_back();
         }
     }
 
     /// The lowest ranges, as many as an ACK carries.
     pub(super) fn to_sack(&self) -> SackRanges {
-        let mut sack = SackRanges::default();
-        for (&start, &end) in &self.0 {
+        let mut sack = SackRanges::with_capacity(self.0.len());
+        for &(start, end) in &self.0 {
             if !sack.push(start, end) {
                 break;
             }

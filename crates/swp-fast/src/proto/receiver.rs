@@ -235,10 +235,11 @@ impl Receiver {
     pub fn handle_frame(&mut self, now: Time, frame: &Bytes) {
         self.note_time(now);
         // Whose it is comes first: a foreign frame's body is not worth a hash.
-        let header = match self.sealer.peek(frame) {
-            Ok(header) => header,
+        let unopened = match self.sealer.begin(frame) {
+            Ok(unopened) => unopened,
             Err(error) => return self.refuse(frame, error),
         };
+        let header = unopened.header();
         let ours = self
             .session
             .as_ref()
@@ -248,7 +249,7 @@ impl Receiver {
             self.stats.dropped.foreign += 1;
             return;
         }
-        let opened = match self.sealer.open(frame) {
+        let opened = match unopened.open() {
             Ok(opened) => opened,
             Err(error) => return self.refuse(frame, error),
         };

@@ -18,11 +18,12 @@ mod timers;
 mod transmit;
 mod write;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::peer::{Peer, PeerState};
+use super::peers::Peers;
 use super::retransmit::RetransmitQueue;
 use super::rtt::RttHistogram;
 use super::stats::{ConsumerStats, DropCounts, PublisherStats};
@@ -164,7 +165,7 @@ pub struct Sender {
     moving: Option<Move>,
     /// ... which is to come, after the one under way.
     move_wanted: bool,
-    peers: BTreeMap<PeerId, Peer>,
+    peers: Peers,
     queue: RetransmitQueue,
     /// The first frame that was not yet sent to the group.
     unsent: Seq,
@@ -233,7 +234,7 @@ impl Sender {
             generation: FIRST_GENERATION,
             moving: None,
             move_wanted: false,
-            peers: BTreeMap::new(),
+            peers: Peers::default(),
             queue: RetransmitQueue::starting_at(next, next_bytes),
             unsent: next,
             written_bytes: next_bytes,
@@ -334,7 +335,7 @@ impl Sender {
         }
         // Reports of credit alone must not put off the question about what is in flight.
         if outcome.news || !peer.has_unacked(self.unsent) {
-            peer.waiting_since = now;
+            peer.waiting.since = now;
         }
         if let Some(rtt) = outcome.rtt {
             self.rtt.record(rtt);

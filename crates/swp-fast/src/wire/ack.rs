@@ -38,6 +38,11 @@ impl Credit {
 pub struct SackRanges(Vec<(Seq, Seq)>);
 
 impl SackRanges {
+    /// None yet, with room for so many, as far as there can be so many.
+    pub fn with_capacity(ranges: usize) -> SackRanges {
+        SackRanges(Vec::with_capacity(ranges.min(MAX_SACK_RANGES)))
+    }
+
     /// Appends a range above all present ones; `false`, and nothing done, where it is empty, touches
     /// the last one, or there are [`MAX_SACK_RANGES`] already.
     pub fn push(&mut self, start: Seq, end: Seq) -> bool {
@@ -93,7 +98,7 @@ impl SackRanges {
         if numbers % 2 != 0 {
             return Err(WireError::Malformed("sack ranges"));
         }
-        let mut sack = SackRanges::default();
+        let mut sack = SackRanges::with_capacity(numbers as usize / 2);
         let mut last = cumulative.get();
         for _ in 0..numbers / 2 {
             let start = last.checked_add(cursor.uint("sack gap")?).and_then(Seq::new);
@@ -139,7 +144,8 @@ pub struct Ack {
 
 impl Ack {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut put = Put::array(12);
+        // Most numbers of most reports take 5 bytes or fewer, and the lengths of most ranges 3.
+        let mut put = Put::array_with_capacity(12, 64 + 6 * self.sack.len());
         put.id(self.peer.0).uint(self.cumulative.get());
         put.uint(self.credit.frames.get()).uint(self.credit.bytes);
         // 0 stands for "none yet", so that the field costs one byte then.

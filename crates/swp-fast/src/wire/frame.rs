@@ -90,6 +90,40 @@ impl Frame {
     }
 }
 
+/// A frame whose header was decoded and checked, and whose body was not looked at. Read-only, so that it stays
+/// the header of this frame.
+#[derive(Debug, Clone)]
+pub struct Unopened<'a> {
+    frame: &'a Bytes,
+    header: Header,
+    body_start: usize,
+}
+
+impl Unopened<'_> {
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Checks the body. A control frame must carry a digest; which one a data frame must carry is the session's
+    /// to say.
+    ///
+    /// # Errors
+    ///
+    /// [`WireError::Corrupt`] for the body.
+    pub fn open(self) -> Result<Frame, WireError> {
+        let Unopened { frame, header, body_start } = self;
+        if !header.kind.is_data() && header.digest == Digest::None {
+            return Err(WireError::Corrupt("body"));
+        }
+        let body = frame.slice(body_start..);
+        if !header.digest.matches(&body) {
+            return Err(WireError::Corrupt("body"));
+        }
+        Ok(Frame { header, body })
+    }
+}
+
 /// Makes and checks the frames of one session, with its key if it has one.
 #[derive(Debug, Clone, Default)]
 pub struct Sealer {
@@ -153,7 +187,7 @@ impl Sealer {
         Bytes::from(frame)
     }
 
-    /// Decodes and checks the header only: enough to find out whose frame it is, before its body is hashed.
+    /// Decodes and checks the header only.
     ///
     /// # Errors
     ///
@@ -162,22 +196,24 @@ impl Sealer {
         Header::decode(frame, self.key.as_ref()).map(|(header, _)| header)
     }
 
-    /// Decodes a frame and checks it whole. A control frame must carry a digest; which one a data frame
-    /// must carry is the session's to say.
+    /// Likewise, of a frame that is opened if it is wanted: whose it is can be found out before its body is
+    /// hashed, and the header is read once.
     ///
     /// # Errors
     ///
-    /// [`WireError::Corrupt`] for the body, and all that [`Sealer::peek`] says.
+    /// As [`Sealer::peek`].
+    pub fn begin<'a>(&self, frame: &'a Bytes) -> Result<Unopened<'a>, WireError> {
+        let (header, body_start) = Header::decode(frame, self.key.as_ref())?;
+        Ok(Unopened { frame, header, body_start })
+    }
+
+    /// Decodes a frame and checks it whole.
+    ///
+    /// # Errors
+    ///
+    /// All that [`Sealer::begin`] and [`Unopened::open`] say.
     pub fn open(&self, frame: &Bytes) -> Result<Frame, WireError> {
-        let (header, start) = Header::decode(frame, self.key.as_ref())?;
-        if !header.kind.is_data() && header.digest == Digest::None {
-            return Err(WireError::Corrupt("body"));
-        }
-        let body = frame.slice(start..);
-        if !header.digest.matches(&body) {
-            return Err(WireError::Corrupt("body"));
-        }
-        Ok(Frame { header, body })
+        self.begin(frame)?.open()
     }
 }
 

@@ -42,7 +42,7 @@ pub use body::{
 };
 pub use digest::{Digest, Integrity, Key, UnknownIntegrity};
 pub use error::WireError;
-pub use frame::{Control, Frame, Sealer};
+pub use frame::{Control, Frame, Sealer, Unopened};
 pub use handshake::{
     Announce, Fin, FinAck, MAX_NAME, MAX_REASON, MAX_TAG, MAX_TRAILER, Probe, Reset, ResetCode,
     Resume, Syn, SynAck,

@@ -37,7 +37,12 @@ fn done<T, E>(result: Result<T, E>) {
 
 impl Put {
     pub(super) fn array(len: u32) -> Put {
-        let mut put = Put::default();
+        Put::array_with_capacity(len, 0)
+    }
+
+    /// Likewise, with room for so many bytes at once.
+    pub(super) fn array_with_capacity(len: u32, bytes: usize) -> Put {
+        let mut put = Put(Vec::with_capacity(bytes));
         put.nested(len);
         put
     }

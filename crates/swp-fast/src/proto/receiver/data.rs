@@ -137,10 +137,15 @@ impl Receiver {
             // So is a gap that closes.
             self.hurry_report(now);
         }
-        if self.early.len() <= distance {
-            self.early.resize(distance + 1, None);
+        match self.early.get_mut(distance) {
+            Some(slot) => *slot = Some(frame),
+            None => {
+                while self.early.len() < distance {
+                    self.early.push_back(None);
+                }
+                self.early.push_back(Some(frame));
+            }
         }
-        self.early[distance] = Some(frame);
         while let Some(Some(_)) = self.early.front() {
             if let Some(Some(frame)) = self.early.pop_front() {
                 self.make_ready(now, frame);
@@ -153,8 +158,10 @@ impl Receiver {
     /// to anybody: they are consumed here, and what is read begins with a whole message.
     fn make_ready(&mut self, now: Time, frame: ReadyFrame) {
         self.next = frame.seq.next();
-        self.aligned |= frame.kind != Kind::Fragment
-            || Fragment::decode(&frame.body).is_ok_and(|fragment| fragment.offset == 0);
+        if !self.aligned {
+            self.aligned = frame.kind != Kind::Fragment
+                || Fragment::decode(&frame.body).is_ok_and(|fragment| fragment.offset == 0);
+        }
         if self.aligned {
             return self.ready.push_back(frame);
         }

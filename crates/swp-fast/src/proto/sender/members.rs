@@ -5,22 +5,19 @@ use crate::config::Slow;
 use crate::proto::ack_delay;
 use crate::proto::peer::{Peer, PeerState};
 use crate::time::Time;
-use crate::wire::{Credit, PeerId};
+use crate::wire::PeerId;
 
 impl Sender {
-    /// How far every consumer that counts lets the stream go; `None` while there is nobody to send to.
-    fn limit(&self) -> Option<Credit> {
-        let pacing = self.peers.values().filter(|peer| peer.paces());
-        pacing.map(|peer| peer.credit).reduce(Credit::min)
-    }
-
     /// Whether credit, and the bound on what is retained, allow `body_bytes` more.
     pub(super) fn window_open(&self, body_bytes: u64) -> bool {
         if self.pauses_to_move() {
             return false;
         }
         let end_bytes = self.sent_bytes + body_bytes;
-        self.limit().is_some_and(|limit| self.unsent < limit.frames && end_bytes <= limit.bytes)
+        self.peers
+            .sum()
+            .limit
+            .is_some_and(|limit| self.unsent < limit.frames && end_bytes <= limit.bytes)
             && self.may_retain(end_bytes)
     }
 

@@ -29,6 +29,9 @@ impl Sender {
             return None;
         }
         self.repairs_wait_until = None;
+        if !self.peers.sum().repairs {
+            return None;
+        }
         let ids: Vec<PeerId> = self
             .peers
             .values()

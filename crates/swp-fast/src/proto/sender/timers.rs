@@ -65,7 +65,7 @@ impl Sender {
                 lost.push((id, reason));
             } else if probe_due {
                 peer.backoff += 1;
-                peer.waiting_since = now;
+                peer.waiting.since = now;
                 // What told it to join, or to listen to the group, may have been lost.
                 if joining || deaf {
                     self.send_syn_ack(id);
@@ -117,7 +117,7 @@ impl Sender {
         self.note_outage(now);
         for peer in self.peers.values_mut() {
             peer.backoff = 0;
-            peer.waiting_since = now;
+            peer.waiting.since = now;
         }
         if self.started && !self.is_over() {
             self.ask_all = true;
@@ -143,7 +143,7 @@ impl Sender {
                 // Not beyond now, where a reconnect has been told of since the clock was last looked at.
                 peer.last_heard = (peer.last_heard + gap).min(now);
                 peer.progress_at = (peer.progress_at + gap).min(now);
-                peer.unheard = 0;
+                peer.waiting.unheard = 0;
             }
         }
     }
@@ -164,7 +164,7 @@ impl Sender {
             (backoff, _) if unacked || joining || deaf => peer.rtt.rto(backoff),
             (backoff, _) => peer.rtt.rto(backoff + PERSIST_BACKOFF),
         };
-        Some(peer.waiting_since + patience.min(self.config.keep_alive))
+        Some(self.peers.waiting(peer).since + patience.min(self.config.keep_alive))
     }
 
     /// Whether this consumer's credit is what keeps the next frame from being sent. Who has room left is
@@ -177,7 +177,7 @@ impl Sender {
 
     fn gives_up_at(&self, peer: &Peer) -> Time {
         // A consumer that is silent but was not asked often enough is asked first.
-        let patience = match peer.unheard {
+        let patience = match self.peers.waiting(peer).unheard {
             0..MIN_UNANSWERED => self.config.idle_timeout + self.config.keep_alive,
             _ => self.config.idle_timeout,
         };
@@ -190,7 +190,9 @@ impl Sender {
             return Some(LostReason::TimedOut(silent));
         }
         let limit = self.config.unacked_limit?;
-        let within = now.since(peer.unheard_since) <= limit.within;
-        (peer.unheard >= limit.frames && within).then_some(LostReason::TooManyUnacked(peer.unheard))
+        let waiting = self.peers.waiting(peer);
+        let within = now.since(waiting.unheard_since) <= limit.within;
+        let too_many = waiting.unheard >= limit.frames && within;
+        too_many.then_some(LostReason::TooManyUnacked(waiting.unheard))
     }
 }

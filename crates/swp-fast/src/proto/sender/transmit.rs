@@ -2,7 +2,7 @@
 //! probes, in this order.
 
 use super::{Sender, State};
-use crate::proto::peer::{Peer, SentProbe};
+use crate::proto::peer::SentProbe;
 use crate::proto::{Dest, Transmit};
 use crate::time::Time;
 use crate::wire::{Control, PeerId, Probe};
@@ -20,6 +20,7 @@ impl Sender {
         if self.is_over() {
             return None;
         }
+        self.peers.add_up();
         let data = self.next_repair(now).or_else(|| self.next_data(now));
         if let Some(transmit) = data.or_else(|| self.next_behind(now)) {
             return Some(transmit);
@@ -32,7 +33,7 @@ impl Sender {
             if let State::Finishing(fin) = &self.state {
                 let control = Control::Fin(fin.clone());
                 self.last_group_send = now;
-                self.restart_waiting(now);
+                self.peers.note_group_send(now);
                 return Some(Transmit {
                     to: Dest::Group(self.generation),
                     frame: self.seal_control(&control),
@@ -69,7 +70,7 @@ impl Sender {
         self.last_group_send = now;
         self.last_data_send = now;
         self.note_group_frame();
-        self.restart_waiting(now);
+        self.peers.note_group_send(now);
         Some(Transmit { to: Dest::Group(self.generation), frame })
     }
 
@@ -145,17 +146,6 @@ impl Sender {
             next: self.unsent,
             members: self.members(),
             generation: self.generation,
-        }
-    }
-
-    /// Something was sent to everybody: time-outs count from here for whoever was not already waited for.
-    fn restart_waiting(&mut self, now: Time) {
-        let listening = |peer: &&mut Peer| peer.counts() && peer.is_caught_up();
-        for peer in self.peers.values_mut().filter(listening) {
-            peer.note_sent(now);
-            if peer.backoff == 0 {
-                peer.waiting_since = now;
-            }
         }
     }
 }

@@ -17,6 +17,8 @@ proptest! {
         let sealed = arb::data_frame(&sealer, header, integrity, &messages);
         let frame = sealer.open(&sealed).expect("in order");
         prop_assert_eq!(sealer.peek(&sealed), Ok(frame.header));
+        let unopened = sealer.begin(&sealed).map(|unopened| *unopened.header());
+        prop_assert_eq!(unopened, Ok(frame.header));
         let digest = integrity.digest(&frame.body);
         prop_assert_eq!(frame.header, Header { kind: Kind::Data, digest, ..header });
         prop_assert!(frame.control().is_none());
