@@ -62,16 +62,16 @@ fn a_stalled_consumer_is_evicted_and_the_others_go_on() {
 fn who_has_just_joined_is_not_stalled() {
     let mut config = stream(21, 2, 500);
     config.publish.min_consumers = 1;
-    // The stream waits from 10 ms on, the report comes at 706 ms, and what it lacks a round trip later.
+    // The stream waits from 10 ms on, the report comes at 608 ms, and what it lacks a round trip later.
     config.publish.keep_alive = Duration::from_millis(500);
-    config.publish.slow = Slow::Evict { stalled_for: Duration::from_millis(697) };
+    config.publish.slow = Slow::Evict { stalled_for: Duration::from_millis(599) };
     config.subscribe.window_frames = 64;
     config.down.latency = Duration::from_millis(2);
     config.up = config.down;
     let mut world = World::new(config);
     world.lose_where(|transit| {
         let told = transit.kind == Some(Kind::SynAck) && transit.to == Node::Consumer(1);
-        told && transit.at.as_nanos() < 690_000_000
+        told && transit.at.as_nanos() < 590_000_000
     });
     let outcome = world.run(MINUTES);
     assert!(outcome.is_complete(), "{outcome}");
