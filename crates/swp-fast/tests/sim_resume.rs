@@ -115,6 +115,58 @@ fn consumers_that_are_through_already() {
     assert_eq!(outcome.publishers[0].stats.frames, 0, "{outcome}");
 }
 
+/// What a consumer that does not count wants again goes to the group, and those who count have it already: nobody
+/// reports it, and the stream goes on all the same.
+#[test]
+fn who_does_not_count_holds_nobody_up() {
+    let mut config = stream(42, 0);
+    config.messages.truncate(200);
+    config.publish.tag = Some("gold".to_owned());
+    config.publish.min_consumers = 1;
+    config.publish.retained_frames = 4;
+    config.subscribe.window_frames = 8;
+    let mut world = World::new(config.clone());
+    let saved = world.resume_point(0);
+    for tag in ["gold", ""] {
+        let mut subscribe = config.subscribe.clone();
+        subscribe.tag = tag.to_owned();
+        world.add_consumer(subscribe);
+    }
+    world.run_for(Duration::from_millis(100));
+    world.pause_reading(1, true);
+    world.run_for(Duration::from_millis(7));
+    world.kill(Node::Publisher(0));
+    world.lose_where(|transit| transit.to == Node::Consumer(1) && transit.kind == Some(Kind::Data));
+    world.restart_publisher(0, saved);
+    world.restart(1);
+    let outcome = world.run_for(Duration::from_secs(5));
+    assert_eq!(outcome.consumers[0].delivered, 200, "{outcome}");
+}
+
+/// All was read while the publisher was away, and then it is there again: it waits for a report, and not for
+/// word that somebody is through.
+#[test]
+fn a_consumer_that_comes_to_its_end_while_the_publisher_is_replaced() {
+    let mut config = stream(41, 1);
+    config.messages.truncate(100);
+    let mut world = World::new(config);
+    let saved = world.resume_point(0);
+    world.run_for(Duration::from_millis(90));
+    world.pause_reading(0, true);
+    world.run_for(Duration::from_millis(100));
+    world.kill(Node::Publisher(0));
+    world.restart_publisher(0, saved);
+    // Between the announcement and the answer to its SYN.
+    world.run_while(MINUTES, |world| {
+        let stats = &world.outcome().publishers[0].stats;
+        stats.consumers.is_empty()
+    });
+    world.pause_reading(0, false);
+    let outcome = world.run(Duration::from_secs(5));
+    assert!(outcome.is_complete(), "{outcome}");
+    assert_eq!(outcome.consumers[0].delivered, 100, "{outcome}");
+}
+
 /// The publisher stays away for longer than its consumers wait: new ones go on with what they hold.
 #[test]
 fn consumers_that_gave_up() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use swp_fast::config::{ConfirmEnd, LateJoin, UnackedLimit};
 use swp_fast::proto::{ReceiverError, ReceiverEvent, SenderError, SenderEvent};
 use swp_fast::sim::{Node, Outcome, PathConfig, SimConfig, World};
-use swp_fast::wire::{Key, Kind, ResetCode};
+use swp_fast::wire::{Control, Key, Kind, Reset, ResetCode, Sealer, Seq};
 
 const MINUTES: Duration = Duration::from_secs(300);
 
@@ -93,6 +93,23 @@ fn both_agree_on_the_end_though_the_consumer_is_out_of_reach_for_a_while() {
     }
 }
 
+/// It was given up, let in again, and has read everything, when an answer to what it said between arrives.
+#[test]
+fn a_late_word_that_it_is_no_member_does_not_end_a_consumer_that_is_through() {
+    let mut world = World::new(config(3));
+    world.lose_where(|transit| transit.kind == Some(Kind::FinAck));
+    world.run_while(Duration::from_secs(5), |world| world.outcome().consumers[0].delivered < 300);
+    world.run_for(Duration::from_millis(20));
+    let (ids, peer) = (world.sender_ids(0), world.consumer_id(0));
+    let reset = Reset { peer, code: ResetCode::UnknownSession, reason: "no member".to_owned() };
+    let reset = Control::Reset(reset);
+    let late = Sealer::default().seal_control(ids.session, ids.epoch, Seq::ZERO, &reset);
+    world.inject(Node::Consumer(0), late);
+    world.run_for(Duration::from_millis(20));
+    world.lose_nothing();
+    assert!(world.run(Duration::from_secs(5)).is_complete());
+}
+
 #[test]
 fn end_is_confirmed_only_when_the_application_says_so() {
     let mut config = config(4);
@@ -112,6 +129,26 @@ fn consumer_that_is_killed_is_lost_within_the_idle_time_out() {
     world.kill(Node::Consumer(0));
     let outcome = world.run_for(Duration::from_millis(11_500));
     assert!(outcome.publishers[0].has(consumer_lost), "{outcome}");
+}
+
+/// A publisher that waits for its first consumers loses nobody that it needs: one that dies between its SYN and
+/// its first report is given up as any other, and whoever comes next begins the stream.
+#[test]
+fn consumer_that_dies_while_it_joins_is_given_up_and_the_next_one_begins() {
+    let mut world = World::new(config(7));
+    world.lose_where(|transit| transit.kind == Some(Kind::Ack));
+    world.run_for(Duration::from_millis(20));
+    assert_eq!(world.outcome().publishers[0].stats.consumers.len(), 1, "it is joining");
+    world.kill(Node::Consumer(0));
+    world.lose_nothing();
+    let outcome = world.run_for(Duration::from_millis(11_500));
+    assert!(lost(&outcome), "{outcome}");
+    assert!(!outcome.publishers[0].has(consumer_lost), "{outcome}");
+    assert!(!world.has_started(0), "{outcome}");
+    world.add_consumer(Default::default());
+    let outcome = world.run(Duration::from_secs(5));
+    assert!(outcome.publishers[0].has(|event| *event == SenderEvent::Closed), "{outcome}");
+    assert_eq!(outcome.consumers[1].delivered, 300, "{outcome}");
 }
 
 #[test]

@@ -21,8 +21,9 @@ fn seeds() -> std::ops::Range<u64> {
 #[test]
 fn seeds_of_all_kinds() {
     let complete = seeds().filter(|seed| Plan::draw(*seed).run().end == End::Complete).count();
-    // Some seeds end sessions, by time-outs shorter than their outages: they must not be the rule.
-    assert!(complete * 10 > seeds().count() * 8, "only {complete} complete");
+    // Some seeds end sessions, by time-outs shorter than their outages, by those who give up, or by processes that
+    // are started again without what they need: they must not be the rule.
+    assert!(complete * 10 > seeds().count() * 6, "only {complete} complete");
 }
 
 /// The trace as one number, and how many lines it has.

@@ -141,8 +141,10 @@ pub struct Receiver {
     session: Option<Session>,
     /// The publisher gave this consumer up, for this reason; it asks to be let in again until then.
     given_up: Option<(String, Time)>,
-    /// It has said that it is through; a publisher that was replaced since has to be told again.
+    /// It is through; a publisher that was replaced since has to be told again.
     closing: bool,
+    /// The publisher that it is with has told the end, not only one that was replaced since.
+    end_told: bool,
     /// Everything below is here: the cumulative ack.
     next: Seq,
     /// Frames above `next`, by their distance from it; bounded by the window.
@@ -203,6 +205,7 @@ impl Receiver {
             session: None,
             given_up: None,
             closing: false,
+            end_told: false,
             next,
             early: VecDeque::new(),
             early_ranges: RangeSet::default(),
@@ -285,6 +288,10 @@ impl Receiver {
     pub fn close(&mut self, now: Time) {
         if self.at_end() && self.state == State::Open && !self.closing {
             self.closing = true;
+            if !self.end_told {
+                // A publisher that has yet to begin waits for reports: FIN-ACK comes after its FIN.
+                return;
+            }
             self.state = State::Ending { fin_ack_at: now, interval: FIN_ACK_INTERVAL };
         }
     }
@@ -320,9 +327,9 @@ impl Receiver {
     }
 
     /// Where another consumer could go on in this one's place: behind what was read. `None` before it was
-    /// let in.
+    /// let in, and after a late join until a message begins: another would take its middle for a beginning.
     pub fn resume_point(&self) -> Option<Resume> {
-        let session = self.session.as_ref()?;
+        let session = self.session.as_ref().filter(|_| self.aligned)?;
         Some(Resume {
             session: session.id,
             epoch: session.epoch,

@@ -342,6 +342,8 @@ impl Sender {
         }
         if peer.state == PeerState::Joining {
             peer.state = PeerState::Live;
+            // It could take nothing before it knew that it takes part.
+            peer.progress_at = now;
             let moved = peer.is_deaf_to(told);
             self.welcome(ack.peer);
             if moved {

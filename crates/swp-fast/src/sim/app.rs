@@ -75,6 +75,12 @@ impl Writer {
         self.index
     }
 
+    /// Whether there is nothing left to write, and `sender` was let send all that was written.
+    pub(super) fn has_sent_all(&self, sender: &Sender) -> bool {
+        let all = self.index as usize == self.sizes.len() && self.again == usize::MAX;
+        all && sender.sent().get() >= self.starts.len() as u64
+    }
+
     /// Where the frame with this number stands among the messages; `None` before it is written.
     pub(super) fn start_of(&self, seq: Seq) -> Option<FrameStart> {
         self.starts.get(usize::try_from(seq.get()).ok()?).copied()
@@ -212,6 +218,7 @@ impl Writer {
 pub(super) struct Reader {
     interval: Duration,
     paused: bool,
+    hung: bool,
     next_read: Time,
     assembler: Assembler,
     /// The number of the next message; `None` before the first of a stream joined late.
@@ -231,6 +238,7 @@ impl Reader {
         Reader {
             interval,
             paused: false,
+            hung: false,
             next_read: Time::ZERO,
             assembler: Assembler::new(max_message_bytes),
             expected: Some(0),
@@ -246,12 +254,21 @@ impl Reader {
         self.paused = paused;
     }
 
+    /// As [`Self::set_paused`], but not ended by it.
+    pub(super) fn set_hung(&mut self, hung: bool) {
+        self.hung = hung;
+    }
+
+    pub(super) fn is_hung(&self) -> bool {
+        self.hung
+    }
+
     pub(super) fn set_interval(&mut self, interval: Duration) {
         self.interval = interval;
     }
 
     pub(super) fn wake_at(&self, now: Time) -> Option<Time> {
-        (!self.paused && self.next_read > now).then_some(self.next_read)
+        (!self.paused && !self.hung && self.next_read > now).then_some(self.next_read)
     }
 
     /// Reads one frame if it is time to, and says which.
@@ -262,7 +279,7 @@ impl Reader {
         writer: Option<&Writer>,
         sizes: &[usize],
     ) -> Result<Option<Seq>, String> {
-        if self.paused || self.next_read > now {
+        if self.paused || self.hung || self.next_read > now {
             return Ok(None);
         }
         let Some(frame) = receiver.read(now) else { return Ok(None) };
@@ -332,8 +349,8 @@ impl Reader {
 
     /// The stream begins with this frame for it.
     pub(super) fn joins_at(&mut self, start: Seq) {
-        if start > Seq::ZERO && self.read_end.is_none() {
-            self.expected = None;
+        if self.read_end.is_none() {
+            self.expected = (start == Seq::ZERO).then_some(0);
             self.joined_at = start;
         }
     }

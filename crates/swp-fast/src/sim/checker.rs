@@ -27,6 +27,8 @@ struct Member {
     handed_end: Seq,
     /// Its application took everything below this.
     taken: Seq,
+    /// The life of the session in which it was let in: what it says in another is not judged.
+    epoch: u32,
     /// It was given up, and its credit binds nobody any more.
     forgotten: bool,
     /// The group waits for it, and keeps what it lacks.
@@ -46,6 +48,8 @@ pub(super) struct Joins {
     pub(super) live: bool,
     /// The stream goes at its pace: see [`crate::config::PublishConfig::tag`].
     pub(super) counts: bool,
+    /// The life of the session that lets it in.
+    pub(super) epoch: u32,
 }
 
 /// What one session has sent and may send.
@@ -112,7 +116,9 @@ impl Checker {
         let stream = self.streams.entry(frame.header.session).or_default();
         match (from, frame.control()) {
             (_, Some(Err(error))) => Err(format!("a control frame does not decode: {error}")),
-            (Node::Consumer(_), Some(Ok(Control::Ack(ack)))) => stream.check_ack(&ack),
+            (Node::Consumer(_), Some(Ok(Control::Ack(ack)))) => {
+                stream.check_ack(&ack, frame.header.epoch)
+            }
             (Node::Consumer(_), Some(Ok(Control::FinAck(fin_ack)))) => {
                 stream.check_fin_ack(fin_ack.peer)
             }
@@ -141,6 +147,7 @@ impl Checker {
         let behind = !how.live;
         let mut new =
             Member { behind, was_behind: behind, counts: how.counts, ..Member::new(start, window) };
+        new.epoch = how.epoch;
         if behind {
             // Part of its window may be in use.
             new.told = start;
@@ -149,6 +156,7 @@ impl Checker {
             Entry::Vacant(entry) => entry.insert(new),
             Entry::Occupied(entry) => {
                 let member = entry.into_mut();
+                member.epoch = how.epoch;
                 match member.forgotten {
                     true if !how.again => *member = new,
                     true => member.comes_back(start, behind),
@@ -263,6 +271,7 @@ impl Member {
             handed: Vec::new(),
             handed_end: start.frames,
             taken: start.frames,
+            epoch: 0,
             forgotten: false,
             behind: false,
             counts: true,
@@ -336,10 +345,13 @@ impl Stream {
     }
 
     /// A report may say only what is true: what it covers was handed over, and credit is never taken back.
-    fn check_ack(&mut self, ack: &Ack) -> Result<(), String> {
+    fn check_ack(&mut self, ack: &Ack, epoch: u32) -> Result<(), String> {
         let peer = ack.peer;
-        // A forged SYN-ACK can make a consumer report to a session that never let it in.
-        let Some(member) = self.members.get_mut(&peer) else { return Ok(()) };
+        // A forged SYN-ACK can make a consumer report to a session that never let it in, and a late one to a
+        // publisher that was replaced since and had told it another beginning.
+        let Some(member) = self.members.get_mut(&peer).filter(|one| one.epoch == epoch) else {
+            return Ok(());
+        };
         if ack.credit.max(member.told) != ack.credit {
             return Err(format!("{peer} took back credit"));
         }

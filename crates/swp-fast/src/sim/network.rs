@@ -11,7 +11,7 @@ use rand_pcg::Pcg64;
 use super::Node;
 use super::path::{PathConfig, damage};
 use crate::time::Time;
-use crate::wire::{Frame, Kind, SessionId};
+use crate::wire::{Control, Credit, Frame, Kind, Seq, SessionId};
 
 /// A frame that is held back for reordering arrives up to this many latencies later.
 const REORDER_LATENCIES: u32 = 2;
@@ -49,13 +49,23 @@ pub(super) struct Label {
     pub(super) from: Option<Node>,
     pub(super) kind: Kind,
     pub(super) session: SessionId,
+    pub(super) epoch: u32,
     pub(super) seq: u64,
+    /// Which life of its sender it is from: processes are started again.
+    pub(super) life: u32,
+    /// What a report says its consumer holds, and what it allows.
+    pub(super) report: Option<(Seq, Credit)>,
 }
 
 impl Label {
-    pub(super) fn of(from: Option<Node>, frame: &Frame) -> Label {
+    pub(super) fn of(from: Option<Node>, life: u32, frame: &Frame) -> Label {
         let header = frame.header;
-        Label { from, kind: header.kind, session: header.session, seq: header.seq.get() }
+        let report = match frame.control().filter(|_| header.kind == Kind::Ack) {
+            Some(Ok(Control::Ack(ack))) => Some((ack.cumulative, ack.credit)),
+            _ => None,
+        };
+        let (kind, session, epoch) = (header.kind, header.session, header.epoch);
+        Label { from, kind, session, epoch, seq: header.seq.get(), life, report }
     }
 }
 
@@ -158,6 +168,13 @@ impl Network {
     pub(super) fn lose_all(&mut self) {
         self.lost += self.under_way.len() as u64;
         self.under_way.clear();
+    }
+
+    /// A process is gone, and with it the inbox that this was on its way to.
+    pub(super) fn lose_to(&mut self, node: Node) {
+        let before = self.under_way.len();
+        self.under_way.retain(|_, (to, _)| *to != node);
+        self.lost += (before - self.under_way.len()) as u64;
     }
 
     pub(super) fn send(

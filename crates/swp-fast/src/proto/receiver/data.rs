@@ -20,9 +20,10 @@ impl Receiver {
         }
         self.last_heard = now;
         if self.is_held(seq) {
-            // Its report was lost, or it was late: report again.
+            // Its report was lost, or it was late: report again. With many consumers not at once: what most
+            // of them missed comes to all, and those who had it would all speak at the same time.
             self.stats.duplicates += 1;
-            self.ack_now = true;
+            self.hurry_report(now);
             return;
         }
         let offset = self.consumed_bytes + self.held_bytes + frame.body.len() as u64;

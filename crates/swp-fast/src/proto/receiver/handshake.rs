@@ -92,6 +92,7 @@ impl Receiver {
         if resumed && !ours {
             // It is another publisher that asked, and sent what came last.
             (self.probe, self.latest) = (None, None);
+            self.end_told = false;
         }
         self.session = Some(Session {
             id: frame.header.session,
@@ -124,7 +125,8 @@ impl Receiver {
     fn handle_reset(&mut self, now: Time, reset: Reset, ours: bool) {
         let joining = matches!(self.state, State::Connecting { .. });
         let given_up = matches!(reset.code, ResetCode::TimedOut | ResetCode::UnknownSession);
-        if ours && given_up && self.state == State::Open {
+        if ours && given_up && matches!(self.state, State::Open | State::Ending { .. }) {
+            // Also where all was read: the publisher may have let it in again since that was said.
             self.rejoin(now, crate::proto::sender::printable(&reset.reason));
         } else if ours && given_up && joining {
             // The same word again: each of its last reports was answered with it. A refusal has other codes.
@@ -186,6 +188,7 @@ impl Receiver {
             }
         }
         self.ack_now = true;
+        self.end_told = true;
         if self.closing && self.state == State::Open {
             self.state = State::Ending { fin_ack_at: now, interval: FIN_ACK_INTERVAL };
         }

@@ -77,7 +77,8 @@ impl Sender {
     /// The next consumer that wants frames from the source, and has room for them: each in turn. To be asked
     /// again after every input.
     pub fn poll_rewind(&mut self) -> Option<Rewind> {
-        if self.is_over() {
+        // Who needs what nobody has is given up when time next passes.
+        if self.is_over() || !self.rewindable {
             return None;
         }
         let first = self.queue.first_seq();

@@ -147,6 +147,8 @@ impl Sender {
         self.peers.insert(syn.peer, Peer::new(joining, now));
         self.catching_up = self.peers.values().filter(|peer| !peer.is_caught_up()).count();
         self.members_told = self.members_told.max(self.members());
+        // One that resumes may hold more than was reported: the queue must not stay full of that.
+        self.release();
         self.send_syn_ack(syn.peer);
     }
 

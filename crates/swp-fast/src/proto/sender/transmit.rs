@@ -71,6 +71,10 @@ impl Sender {
         self.last_data_send = now;
         self.note_group_frame();
         self.peers.note_group_send(now);
+        if self.config.resume.is_some() {
+            // Those who count may have had it from the publisher before: then no report will let go of it.
+            self.release();
+        }
         Some(Transmit { to: Dest::Group(self.generation), frame })
     }
 

@@ -16,8 +16,8 @@ const PEER: PeerId = PeerId(9);
 const P0: Node = Node::Publisher(0);
 const C0: Node = Node::Consumer(0);
 
-const ANEW: Joins = Joins { again: false, live: true, counts: true };
-const AGAIN: Joins = Joins { again: true, live: false, counts: true };
+const ANEW: Joins = Joins { again: false, live: true, counts: true, epoch: 1 };
+const AGAIN: Joins = Joins { again: true, live: false, counts: true, epoch: 1 };
 
 fn seq(number: u64) -> Seq {
     Seq::ZERO.advance(number)
@@ -70,7 +70,15 @@ fn checker() -> Checker {
 }
 
 fn hand(checker: &mut Checker, number: u64) -> Result<(), String> {
-    let label = Label { from: Some(P0), kind: Kind::Data, session: SESSION, seq: number };
+    let label = Label {
+        from: Some(P0),
+        kind: Kind::Data,
+        session: SESSION,
+        epoch: 1,
+        seq: number,
+        life: 0,
+        report: None,
+    };
     checker.note_handed(&label, PEER)
 }
 

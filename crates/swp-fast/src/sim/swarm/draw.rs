@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::{Action, Feature, Plan};
-use crate::config::{LateJoin, SUBSCRIPTION_RESERVE, UnackedLimit};
+use crate::config::{ConfirmEnd, LateJoin, SUBSCRIPTION_RESERVE, Slow, UnackedLimit};
 use crate::sim::{Burst, Node, PathConfig, SimConfig};
 use crate::wire::{Integrity, Key};
 
@@ -18,6 +18,9 @@ const OPTIONS: u64 = 0x6f70_7469_6f6e_7321;
 const MAX_FRAMES: u64 = 240;
 const MAX_MESSAGES: usize = 800;
 const MAX_BYTES: usize = 200_000;
+
+/// The tag of those who count, where not all do.
+const COUNTS: &str = "counts";
 
 /// One seed in so many has a stream long enough to fill the largest window.
 const LONG_STREAMS: u64 = 200;
@@ -60,6 +63,7 @@ impl Plan {
         let mut plan = Plan {
             config: SimConfig::new(seed),
             features,
+            tags: Vec::new(),
             read_intervals: Vec::new(),
             actions: Vec::new(),
             heal_at: Duration::ZERO,
@@ -140,6 +144,10 @@ impl Plan {
             publish.keep_alive = Duration::from_millis(keep_alive.as_millis() as u64 + 1);
             publish.idle_timeout = publish.keep_alive * dice.between(3..=10) as u32;
         }
+        if has(Feature::Evict) {
+            publish.slow =
+                Slow::Evict { stalled_for: publish.keep_alive * dice.between(1..=4) as u32 };
+        }
         if has(Feature::UnackedLimit) {
             let within = dice.micros(100_000..=5_000_000);
             publish.unacked_limit =
@@ -148,6 +156,35 @@ impl Plan {
         if has(Feature::Claim) {
             publish.claim_timeout = dice.micros(1_000..=200_000);
         }
+        self.draw_members(dice);
+    }
+
+    /// Who counts, how many have to be left, and who says when a consumer is through.
+    fn draw_members(&mut self, dice: &mut Dice) {
+        let (has_tags, config) = (self.has(Feature::Tags), &mut self.config);
+        let mut counting = config.consumers;
+        self.tags = vec![String::new(); config.consumers];
+        if has_tags {
+            config.publish.tag = Some(COUNTS.to_owned());
+            for (index, tag) in self.tags.iter_mut().enumerate() {
+                if index == 0 || dice.one_in(2) {
+                    COUNTS.clone_into(tag);
+                }
+            }
+            if dice.one_in(2) {
+                COUNTS.clone_into(&mut config.subscribe.tag);
+            }
+            counting = self.tags.iter().filter(|tag| !tag.is_empty()).count();
+        }
+        config.publish.min_consumers = config.publish.min_consumers.min(counting);
+        if self.features.contains(&Feature::Quorum) {
+            config.publish.quorum = Some(dice.between(0..=counting as u64) as usize);
+        }
+        if self.features.contains(&Feature::ExplicitEnd) {
+            config.subscribe.confirm_end = ConfirmEnd::Explicitly;
+        }
+        // Who goes on with a session has to be able to read again what was written.
+        config.rewindable |= self.features.contains(&Feature::RestartPublisher);
     }
 
     fn draw_windows(&mut self, dice: &mut Dice) {
@@ -248,9 +285,50 @@ impl Plan {
                 self.actions.push((at, Action::Join));
             }
         }
+        self.draw_ends(dice, span_us);
         self.actions.sort_by_key(|(at, _)| *at);
         let last = self.actions.last().map_or(Duration::ZERO, |(at, _)| *at);
         self.heal_at = self.heal_at.max(last);
+    }
+}
+
+impl Plan {
+    /// Who gives up, hangs, or dies and is started again.
+    fn draw_ends(&mut self, dice: &mut Dice, span_us: u64) {
+        let consumers = self.config.consumers as u64;
+        let moment = |dice: &mut Dice| Duration::from_micros(dice.between(0..=span_us));
+        if self.has(Feature::Hang) {
+            let consumer = dice.between(0..=consumers - 1) as usize;
+            // One that counts is waited for unless it is evicted, and nothing would be left to be demanded.
+            let counts =
+                self.config.publish.tag.as_ref().is_none_or(|tag| *tag == self.tags[consumer]);
+            if self.has(Feature::Evict) || !counts {
+                self.actions.push((moment(dice), Action::Hang(consumer)));
+            }
+        }
+        if self.has(Feature::Cancel) {
+            let consumer = dice.between(0..=consumers - 1) as usize;
+            self.actions.push((moment(dice), Action::Cancel(consumer)));
+        }
+        if self.has(Feature::Abort) {
+            self.actions.push((moment(dice), Action::Abort));
+        }
+        if self.has(Feature::RestartConsumer) {
+            for _ in 0..dice.between(1..=3) {
+                let consumer = dice.between(0..=consumers - 1) as usize;
+                self.actions.push((moment(dice), Action::Restart(consumer)));
+            }
+        }
+        if self.has(Feature::RestartPublisher) {
+            for _ in 0..dice.between(1..=2) {
+                let kept = moment(dice);
+                let killed = kept + dice.micros(1..=1_000_000);
+                let again = killed + dice.micros(1..=5_000_000);
+                self.actions.push((kept, Action::KeepState));
+                self.actions.push((killed, Action::KillPublisher));
+                self.actions.push((again, Action::RestartPublisher));
+            }
+        }
     }
 }
 
@@ -258,7 +336,9 @@ impl Plan {
 fn features(dice: &mut Dice) -> Vec<Feature> {
     let chosen = Feature::ALL.into_iter().filter(|feature| {
         let one_in = match feature {
-            Feature::UnackedLimit | Feature::LongOutage => 10,
+            Feature::Abort => 20,
+            Feature::UnackedLimit | Feature::LongOutage | Feature::Cancel => 10,
+            Feature::RestartPublisher | Feature::Hang => 8,
             Feature::LongWay
             | Feature::Keyed
             | Feature::Crc32c
@@ -268,7 +348,11 @@ fn features(dice: &mut Dice) -> Vec<Feature> {
             | Feature::SmallRetention
             | Feature::ShortTimeouts
             | Feature::EarlyStart
-            | Feature::LateJoin => 4,
+            | Feature::LateJoin
+            | Feature::Tags
+            | Feature::Quorum
+            | Feature::ExplicitEnd
+            | Feature::RestartConsumer => 4,
             _ => 2,
         };
         dice.one_in(one_in)

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{Action, End, Feature, Plan, Report, STALL_RTOS};
-use crate::config::LateJoin;
+use crate::config::{LateJoin, PublishResume, Slow, SubscribeConfig};
 use crate::proto::{ReceiverEvent, SenderEvent};
-use crate::sim::{Outcome, World};
+use crate::sim::{Node, Outcome, SimConfig, World};
 
 /// The longest time-out that a publisher waits before it asks again, unless a round trip is longer.
 const MAX_RTO: Duration = Duration::from_secs(1);
@@ -19,7 +19,11 @@ type Sink = Box<dyn FnMut(&str)>;
 
 /// See [`Plan::run`].
 pub(super) fn run(plan: &Plan, sink: Option<Sink>) -> Report {
-    let mut world = World::new(plan.config.clone());
+    // Each consumer has a tag of its own.
+    let mut world = World::new(SimConfig { consumers: 0, ..plan.config.clone() });
+    for tag in &plan.tags {
+        world.add_consumer(SubscribeConfig { tag: tag.clone(), ..plan.config.subscribe.clone() });
+    }
     if let Some(mut sink) = sink {
         plan.to_string().lines().for_each(&mut sink);
         world.trace_to(sink);
@@ -27,14 +31,18 @@ pub(super) fn run(plan: &Plan, sink: Option<Sink>) -> Report {
     for (consumer, interval) in plan.read_intervals.iter().enumerate() {
         world.read_every(consumer, *interval);
     }
+    let mut kept = world.resume_point(0);
     for (at, action) in &plan.actions {
         world.pass(at.saturating_sub(since_start(&world)));
         world.note(format_args!("--- {action:?}"));
-        apply(&mut world, plan, *action);
+        apply(&mut world, plan, *action, &mut kept);
     }
     world.pass(plan.heal_at.saturating_sub(since_start(&world)));
     world.note(format_args!("--- all heals"));
     world.heal();
+    for consumer in 0..world.outcome().consumers.len() {
+        world.confirm_end(consumer);
+    }
     let longest_stall = demand_progress(&mut world, plan);
     report(&world, plan, longest_stall)
 }
@@ -43,7 +51,8 @@ fn since_start(world: &World) -> Duration {
     Duration::from_nanos(world.now().as_nanos())
 }
 
-fn apply(world: &mut World, plan: &Plan, action: Action) {
+fn apply(world: &mut World, plan: &Plan, action: Action, kept: &mut PublishResume) {
+    let publisher = Node::Publisher(0);
     match action {
         Action::Cut(node, cut) => world.cut(node, cut),
         Action::Stop(node, stopped) => world.stop(node, stopped),
@@ -53,6 +62,24 @@ fn apply(world: &mut World, plan: &Plan, action: Action) {
         Action::Join => {
             world.add_consumer(plan.config.subscribe.clone());
         }
+        Action::Hang(consumer) => world.hang(consumer),
+        Action::Cancel(consumer) => world.cancel(consumer, "it has seen enough"),
+        Action::Abort => world.abort(0, "it has said enough"),
+        // Whoever is through has nothing to go on with.
+        Action::Restart(consumer) if !world.has_ended(Node::Consumer(consumer)) => {
+            world.restart(consumer);
+        }
+        Action::KeepState if !world.has_ended(publisher) => *kept = world.resume_point(0),
+        Action::KillPublisher if !world.has_ended(publisher) => world.kill(publisher),
+        Action::RestartPublisher if world.was_killed(publisher) => {
+            // The state may be old, but two lives must not have one epoch.
+            let epoch = world.sender_ids(0).epoch;
+            world.restart_publisher(0, PublishResume { epoch, ..*kept });
+        }
+        Action::Restart(_)
+        | Action::KeepState
+        | Action::KillPublisher
+        | Action::RestartPublisher => {}
     }
 }
 
@@ -79,6 +106,14 @@ impl Plan {
             Feature::StopConsumer,
             Feature::EarlyStart,
             Feature::UnackedLimit,
+            Feature::Evict,
+            // Who does not count may be left behind.
+            Feature::Tags,
+            Feature::Hang,
+            Feature::Cancel,
+            Feature::Abort,
+            Feature::RestartConsumer,
+            Feature::RestartPublisher,
         ];
         let refused =
             self.has(Feature::LateJoin) && self.config.publish.late_join == LateJoin::Refuse;
@@ -96,12 +131,22 @@ fn demand_progress(world: &mut World, plan: &Plan) -> Duration {
     while !world.is_settled() {
         let (before, since) = (world.progress(), world.now());
         let missed = world.someone_is_missed();
-        let most = if missed { patience } else { bound };
+        let hung = world.has_hung();
+        let mut most = if missed { patience } else { bound };
+        if let Slow::Evict { stalled_for } = publish.slow
+            && hung
+        {
+            most += stalled_for + bound;
+        }
         if world.run_while(most, |world| world.progress() == before && !world.is_settled()) {
+            // Nobody has to be waited for any more but who hangs, and that for the end alone.
+            if world.has_sent_all() && world.end_hangs() {
+                continue;
+            }
             let seconds = most.as_secs_f64();
             world.fail(&format!("no progress for {seconds:.3} s though all is well"));
         }
-        if !missed {
+        if !missed && !hung {
             longest_stall = longest_stall.max(world.now().since(since));
         }
     }

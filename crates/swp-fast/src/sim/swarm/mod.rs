@@ -5,10 +5,11 @@
 //! some features reach states that a run with a little of everything does not (A. Groce and others, "Swarm
 //! Testing", ISSTA 2012).
 //!
-//! A run has two parts. In the first there is weather, and processes stop, pause, are cut off or join, and
-//! only safety is checked: what [`super`] lists. Then everything heals, and what is demanded is progress:
-//! some within [`STALL_RTOS`] retransmission time-outs, again and again, until the stream is complete
-//! or somebody says why it is not.
+//! A run has two parts. In the first there is weather, and processes stop, pause, are cut off, join, give up,
+//! or die and are started again, and only safety is checked: what [`super`] lists. Then everything heals, and
+//! what is demanded is progress: some within [`STALL_RTOS`] retransmission time-outs, again and again, until
+//! the stream is complete or somebody says why it is not. An application that hangs does not heal: the stream
+//! may wait for it only as long as the policy says, or where nothing but its end is left.
 //!
 //! ```
 //! use swp_fast::sim::swarm::{End, Plan};
@@ -65,11 +66,20 @@ pub enum Feature {
     ShortTimeouts,
     UnackedLimit,
     Claim,
+    Evict,
+    Hang,
+    Tags,
+    Quorum,
+    ExplicitEnd,
+    Cancel,
+    Abort,
+    RestartConsumer,
+    RestartPublisher,
 }
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Feature; 31] = [
+    pub const ALL: [Feature; 40] = [
         Feature::LongWay,
         Feature::Jitter,
         Feature::LossDown,
@@ -101,6 +111,15 @@ impl Feature {
         Feature::ShortTimeouts,
         Feature::UnackedLimit,
         Feature::Claim,
+        Feature::Evict,
+        Feature::Hang,
+        Feature::Tags,
+        Feature::Quorum,
+        Feature::ExplicitEnd,
+        Feature::Cancel,
+        Feature::Abort,
+        Feature::RestartConsumer,
+        Feature::RestartPublisher,
     ];
 
     /// What it is, in a few words.
@@ -137,6 +156,15 @@ impl Feature {
             Feature::ShortTimeouts => "short time-outs",
             Feature::UnackedLimit => "limit of unacked frames",
             Feature::Claim => "stream claimed first",
+            Feature::Evict => "stalled consumers evicted",
+            Feature::Hang => "an application hangs",
+            Feature::Tags => "consumers that do not count",
+            Feature::Quorum => "quorum",
+            Feature::ExplicitEnd => "end confirmed by the application",
+            Feature::Cancel => "consumers give up",
+            Feature::Abort => "publisher gives up",
+            Feature::RestartConsumer => "consumers started again",
+            Feature::RestartPublisher => "publisher started again",
         }
     }
 }
@@ -157,6 +185,21 @@ pub enum Action {
     BusUp,
     /// A consumer starts.
     Join,
+    /// A consumer's application reads no more, not even when everything heals. Once nothing else is left to
+    /// wait for it goes on.
+    Hang(usize),
+    /// A consumer gives up.
+    Cancel(usize),
+    /// The publisher does.
+    Abort,
+    /// A consumer's process dies, and another goes on where its application was.
+    Restart(usize),
+    /// The publisher's state is kept ...
+    KeepState,
+    /// ... its process dies ...
+    KillPublisher,
+    /// ... and another goes on from the state that was kept last.
+    RestartPublisher,
 }
 
 /// All that a seed decides.
@@ -167,6 +210,8 @@ pub struct Plan {
     pub config: SimConfig,
     /// What this seed has.
     pub features: Vec<Feature>,
+    /// The tag of each of the first consumers; those who come late have that of `config`.
+    pub tags: Vec<String>,
     /// What each of the first consumers takes for a frame.
     pub read_intervals: Vec<Duration>,
     /// What is done, and when after the start, in order.
@@ -245,7 +290,7 @@ impl fmt::Display for Plan {
         let (least, most) = (sizes.0.copied().unwrap_or(0), sizes.1.copied().unwrap_or(0));
         let (count, every) = (config.messages.len(), config.write_interval);
         writeln!(f, "  {count} messages of {least} to {most} bytes, one every {every:?}")?;
-        writeln!(f, "  read every {:?}", self.read_intervals)?;
+        writeln!(f, "  tags {:?}, read every {:?}", self.tags, self.read_intervals)?;
         let (queue, step) = (config.subscription_capacity, config.clock_step);
         writeln!(f, "  queues of {queue} frames, clock in steps of {step:?}")?;
         for (at, action) in &self.actions {

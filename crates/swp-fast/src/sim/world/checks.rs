@@ -1,7 +1,7 @@
 //! What is checked at every step, from outside of the code under test.
 
 use super::World;
-use crate::config::LateJoin;
+use crate::config::{LateJoin, Slow};
 use crate::proto::{Dest, LostReason, ReceiverError, ReceiverEvent, SenderEvent};
 use crate::sim::Node;
 use crate::sim::checker::Joins;
@@ -28,13 +28,18 @@ impl World {
             if refuses && start.frames > Seq::ZERO && !again {
                 checked = Err(format!("{id} was let in late, against the configuration"));
             }
-            let tag = &self.publishers[publisher].config.tag;
-            let counts = tag.as_ref().is_none_or(|tag| *tag == consumer.config.tag);
-            let how = Joins { again, live: syn_ack.generation > 0, counts };
+            let counts = consumer.counts(&self.publishers[publisher].config);
+            let (live, epoch) = (syn_ack.generation > 0, frame.header.epoch);
+            let how = Joins { again, live, counts, epoch };
             if !again {
                 consumer.reader.joins_at(start.frames);
             }
             checked = checked.and(self.checker.joins(frame.header.session, id, start, window, how));
+        }
+        if let (Node::Consumer(consumer), Kind::FinAck) = (from, frame.header.kind)
+            && !self.consumers[consumer].confirms
+        {
+            checked = Err("it confirms the end, and its application did not".to_owned());
         }
         if let Err(what) = checked {
             self.fail(&format!("{from}: {what}"));
@@ -44,10 +49,23 @@ impl World {
     pub(super) fn note_handed_to_publisher(&mut self, index: usize, label: Option<&Label>) {
         self.note_handed(Node::Publisher(index), label);
         let (now, publisher) = (self.local_now(), &mut self.publishers[index]);
-        if let Some(Label { from: Some(Node::Consumer(consumer)), kind, session, .. }) = label
-            && (*session == publisher.ids.session || *kind == Kind::Syn)
-        {
-            publisher.heard[*consumer] = Some(now);
+        let Some(Label { from: Some(Node::Consumer(consumer)), kind, .. }) = label else { return };
+        let ours = label.is_some_and(|label| {
+            (label.session, label.epoch) == (publisher.ids.session, publisher.ids.epoch)
+        });
+        // What one that died had to say does not count for the one in its place.
+        let life = self.consumers[*consumer].process.life;
+        if label.is_some_and(|label| label.life != life) || !(ours || *kind == Kind::Syn) {
+            return;
+        }
+        let heard = &mut publisher.heard[*consumer];
+        heard.at = Some(now);
+        if let Some((held, allowed)) = label.and_then(|label| label.report) {
+            let most = (heard.most.0.max(held), heard.most.1.max(allowed));
+            if most != heard.most {
+                heard.most = most;
+                heard.got_on_at = now;
+            }
         }
     }
 
@@ -58,7 +76,10 @@ impl World {
         if label.kind == Kind::SynAck && label.from.is_some() {
             consumer.session.get_or_insert(label.session);
         }
-        if consumer.session == Some(label.session) && label.from.is_some() {
+        // Of a session that was begun again only what comes from the publisher that let it in counts.
+        let joined = consumer.receiver.resume_point();
+        let ours = joined.is_some_and(|at| (at.session, at.epoch) == (label.session, label.epoch));
+        if ours && label.from.is_some() {
             consumer.heard = Some(now);
         }
         if label.kind.is_data() {
@@ -123,6 +144,7 @@ impl World {
         if frames > config.retained_frames || bytes > config.retained_bytes {
             self.fail(&format!("publisher {index} retains {frames} frames, {bytes} bytes"));
         }
+        self.check_quorum(index);
     }
 
     /// After a consumer was served.
@@ -138,6 +160,7 @@ impl World {
     }
 
     pub(super) fn check_sender_event(&mut self, index: usize, event: &SenderEvent) {
+        self.note_quorum(index, event);
         match event {
             SenderEvent::Finished { name } => {
                 if let Some(consumer) = self.named(name) {
@@ -168,7 +191,7 @@ impl World {
         let config = &self.publishers[publisher].config;
         match reason {
             LostReason::TimedOut(_) => {
-                let heard = self.publishers[publisher].heard[consumer].unwrap_or_default();
+                let heard = self.publishers[publisher].heard[consumer].at.unwrap_or_default();
                 if self.local_now().since(heard) < config.idle_timeout {
                     self.fail(&format!("consumer {consumer} was given up, and heard at {heard:?}"));
                 }
@@ -183,7 +206,33 @@ impl World {
             LostReason::TooManyUnacked(_) if config.unacked_limit.is_none() => {
                 self.fail(&format!("consumer {consumer} was given up by a limit that is not set"));
             }
+            LostReason::Stalled(_) => self.check_stalled(publisher, consumer),
+            LostReason::LeftBehind if self.consumers[consumer].counts(config) => {
+                self.fail(&format!("consumer {consumer} counts, and was left behind"));
+            }
+            // It is told that it cannot resume, and may not have heard it yet.
+            LostReason::Left(why)
+                if !self.consumers[consumer].is_gone() && !why.starts_with("it cannot resume") =>
+            {
+                self.fail(&format!("consumer {consumer} is said to have left, and has not"));
+            }
             _ => {}
+        }
+    }
+
+    /// A consumer may be evicted only where it counts, and did not get on for as long as is set. Whether the
+    /// stream had to wait for it cannot be seen from here, but whether it told of anything can.
+    fn check_stalled(&self, publisher: usize, consumer: usize) {
+        let one = &self.publishers[publisher];
+        let Slow::Evict { stalled_for } = one.config.slow else {
+            self.fail(&format!("consumer {consumer} was evicted, and is to be waited for"));
+        };
+        if !self.consumers[consumer].counts(&one.config) {
+            self.fail(&format!("consumer {consumer} was evicted, and nobody has to wait for it"));
+        }
+        let got_on_at = one.heard[consumer].got_on_at;
+        if self.local_now().since(got_on_at) < stalled_for {
+            self.fail(&format!("consumer {consumer} was evicted, and got on at {got_on_at:?}"));
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Process, World};
+use super::{Heard, World};
 use crate::config::{PublishConfig, PublishResume};
 use crate::proto::{Dest, Receiver, Sender, SenderIds, Transmit};
 use crate::sim::network::{Label, Parcel};
@@ -62,7 +62,8 @@ impl World {
         let (id, now, capacity) =
             (self.network.random_id(), self.local_now(), self.config.subscription_capacity);
         let one = &mut self.consumers[consumer];
-        one.config.resume = one.receiver.resume_point();
+        // One that was not let in yet knows what the one before it knew.
+        one.config.resume = one.receiver.resume_point().or(one.config.resume.take());
         let again = Receiver::new(one.config.clone(), PeerId(id), capacity as u64, now);
         match again {
             Ok(receiver) => one.receiver = receiver,
@@ -71,12 +72,17 @@ impl World {
         for publisher in &self.publishers {
             self.checker.forget(publisher.ids.session, self.consumers[consumer].id);
         }
+        self.network.lose_to(Node::Consumer(consumer));
         let one = &mut self.consumers[consumer];
+        one.former_ids.push(one.id);
+        if one.config.resume.is_none() {
+            one.session = None;
+        }
         one.id = PeerId(id);
         one.heard = None;
-        one.process = Process { wake_at: Some(self.now), ..Process::default() };
+        one.process.start_again(self.now);
         for publisher in &mut self.publishers {
-            publisher.heard[consumer] = None;
+            publisher.heard[consumer] = Heard::default();
         }
         self.serve(Node::Consumer(consumer));
     }
@@ -96,8 +102,9 @@ impl World {
         let one = &mut self.publishers[publisher];
         (one.sender, one.ids) = (sender, ids);
         one.writer.begin_again(saved.next);
-        one.process = Process { wake_at: Some(self.now), ..Process::default() };
-        one.heard.fill(None);
+        one.process.start_again(self.now);
+        one.heard.fill(Heard::default());
+        one.quorum.note_replaced();
         self.checker.note_replaced(saved.session);
         self.serve(Node::Publisher(publisher));
     }
@@ -111,6 +118,19 @@ impl World {
     pub fn pause_reading(&mut self, consumer: usize, paused: bool) {
         self.consumers[consumer].reader.set_paused(paused);
         self.serve(Node::Consumer(consumer));
+    }
+
+    /// From now on the application of a consumer reads nothing, whatever heals, until [`World::end_hangs`].
+    pub fn hang(&mut self, consumer: usize) {
+        self.consumers[consumer].reader.set_hung(true);
+    }
+
+    /// Applications that hang go on; says whether there was one whose session goes on.
+    pub fn end_hangs(&mut self) -> bool {
+        let hung = self.has_hung();
+        self.consumers.iter_mut().for_each(|one| one.reader.set_hung(false));
+        self.serve_all();
+        hung
     }
 
     /// What the application of a consumer takes for a frame from now on.
@@ -186,14 +206,23 @@ impl World {
     /// A consumer that confirms explicitly does so, if it is at the end.
     pub fn close(&mut self, consumer: usize) {
         let now = self.local_now();
-        self.consumers[consumer].receiver.close(now);
+        let receiver = &mut self.consumers[consumer].receiver;
+        let at_end = receiver.at_end();
+        receiver.close(now);
+        self.consumers[consumer].confirms |= at_end;
+        self.serve(Node::Consumer(consumer));
+    }
+
+    /// A consumer that confirms explicitly does so as soon as it is at the end.
+    pub fn confirm_end(&mut self, consumer: usize) {
+        self.consumers[consumer].confirms = true;
         self.serve(Node::Consumer(consumer));
     }
 
     /// Puts any frame before a node at once.
     pub fn inject(&mut self, to: Node, frame: Bytes) {
         let opened = self.checker.open(&Transmit { to: Dest::Publisher, frame: frame.clone() });
-        let label = opened.map(|opened| Label::of(None, &opened));
+        let label = opened.map(|opened| Label::of(None, 0, &opened));
         self.network.arrive(self.now, to, Parcel { frame, label, direct: true });
     }
 }

@@ -2,19 +2,21 @@
 
 mod checks;
 mod interfere;
+mod quorum;
 mod run;
 
 use std::collections::VecDeque;
 use std::fmt;
 
+use self::quorum::Quorum;
 use super::app::{Reader, Writer};
 use super::checker::Checker;
 use super::network::{Network, Parcel};
 use super::{ConsumerOutcome, Node, Outcome, PublisherOutcome, SimConfig};
-use crate::config::{PublishConfig, SubscribeConfig};
+use crate::config::{ConfirmEnd, PublishConfig, SubscribeConfig};
 use crate::proto::{Receiver, ReceiverEvent, Sender, SenderEvent, SenderIds};
 use crate::time::Time;
-use crate::wire::{PeerId, Sealer, Seq, SessionId};
+use crate::wire::{Credit, PeerId, Sealer, Seq, SessionId};
 
 struct Publisher {
     sender: Sender,
@@ -23,8 +25,29 @@ struct Publisher {
     writer: Writer,
     events: Vec<(Time, SenderEvent)>,
     process: Process,
-    /// When something of each consumer's was last handed over, by its clock.
-    heard: Vec<Option<Time>>,
+    /// What was handed over of each consumer's.
+    heard: Vec<Heard>,
+    quorum: Quorum,
+}
+
+impl Publisher {
+    fn knows_finished(&self, consumer: &Consumer) -> bool {
+        let id = consumer.id.to_string();
+        self.events
+            .iter()
+            .any(|(_, event)| matches!(event, SenderEvent::Finished { name } if name.contains(&id)))
+    }
+}
+
+/// What was handed to a publisher of a consumer's.
+#[derive(Debug, Clone, Copy, Default)]
+struct Heard {
+    /// When that was, by the publisher's clock.
+    at: Option<Time>,
+    /// The most that it reported to hold and to allow ...
+    most: (Seq, Credit),
+    /// ... and when it last became more.
+    got_on_at: Time,
 }
 
 struct Consumer {
@@ -38,9 +61,18 @@ struct Consumer {
     session: Option<SessionId>,
     /// When something of that session was last handed over, by its clock.
     heard: Option<Time>,
+    /// What it was called before it was started again.
+    former_ids: Vec<PeerId>,
+    /// It confirms the end as soon as it is there: see [`World::confirm_end`].
+    confirms: bool,
 }
 
 impl Consumer {
+    /// Whether the stream has to wait for it.
+    fn counts(&self, config: &PublishConfig) -> bool {
+        config.tag.as_ref().is_none_or(|tag| *tag == self.config.tag)
+    }
+
     fn is_gone(&self) -> bool {
         self.process.killed || self.receiver.is_over()
     }
@@ -57,9 +89,16 @@ struct Process {
     reconnected: bool,
     /// When it wants to be woken next.
     wake_at: Option<Time>,
+    /// How often it was started again.
+    life: u32,
 }
 
 impl Process {
+    /// Another takes the place of one that died.
+    fn start_again(&mut self, now: Time) {
+        *self = Process { wake_at: Some(now), life: self.life + 1, ..Process::default() };
+    }
+
     fn runs(&self) -> bool {
         !self.stopped && !self.killed
     }
@@ -164,7 +203,8 @@ impl World {
             writer: Writer::new(&self.config),
             events: Vec::new(),
             process: Process { wake_at: Some(self.now), ..Process::default() },
-            heard: vec![None; self.consumers.len()],
+            heard: vec![Heard::default(); self.consumers.len()],
+            quorum: Quorum::default(),
         });
         Node::Publisher(self.publishers.len() - 1)
     }
@@ -185,14 +225,16 @@ impl World {
             receiver,
             id,
             reader: Reader::new(self.config.read_interval, config.max_message_bytes),
+            confirms: config.confirm_end == ConfirmEnd::WhenRead,
             config,
             events: Vec::new(),
             process: Process { wake_at: Some(self.now), ..Process::default() },
             session: None,
             heard: None,
+            former_ids: Vec::new(),
         });
         for publisher in &mut self.publishers {
-            publisher.heard.push(None);
+            publisher.heard.push(Heard::default());
         }
         Node::Consumer(index)
     }
@@ -296,8 +338,16 @@ impl World {
     pub fn is_settled(&self) -> bool {
         let ended = |one: &Publisher| one.process.killed || one.sender.is_over();
         let all_ended = self.publishers.iter().all(ended);
-        let left = self.consumers.iter().filter(|one| !one.is_gone()).count();
-        let waits = |one: &Publisher| !one.sender.has_started() && left < one.config.min_consumers;
+        let waits = |one: &Publisher| {
+            let mut counting =
+                self.consumers.iter().filter(|consumer| consumer.counts(&one.config));
+            if one.sender.has_started() {
+                // It was told to go on without any. Whoever is known to have finished is still with it.
+                let out = |consumer: &Consumer| consumer.is_gone() && !one.knows_finished(consumer);
+                return one.config.quorum() == 0 && counting.all(out);
+            }
+            counting.filter(|consumer| !consumer.is_gone()).count() < one.config.min_consumers
+        };
         if !all_ended {
             return self.publishers.iter().all(|one| ended(one) || waits(one));
         }
@@ -319,7 +369,44 @@ impl World {
                 })
             })
         };
-        over || self.consumers.iter().any(|one| one.is_gone() && !known(one))
+        over || self.consumers.iter().any(|one| one.is_gone() && !known(one)) || self.has_ghosts()
+    }
+
+    /// Whether a publisher still counts on a consumer that was started again under another id.
+    fn has_ghosts(&self) -> bool {
+        let ghosts: Vec<u64> =
+            self.consumers.iter().flat_map(|one| &one.former_ids).map(|id| id.0).collect();
+        !ghosts.is_empty()
+            && self.publishers.iter().any(|publisher| {
+                let known = publisher.sender.stats().consumers;
+                known.iter().any(|one| !one.finished && ghosts.contains(&one.id))
+            })
+    }
+
+    /// Whether an endpoint's process was ended, or its session is over.
+    pub fn has_ended(&self, node: Node) -> bool {
+        match node {
+            Node::Publisher(index) => {
+                let one = &self.publishers[index];
+                one.process.killed || one.sender.is_over()
+            }
+            Node::Consumer(index) => self.consumers[index].is_gone(),
+        }
+    }
+
+    /// Whether a process was ended without a word, and not started again.
+    pub fn was_killed(&mut self, node: Node) -> bool {
+        self.process(node).killed
+    }
+
+    /// Whether all publishers have sent all that they were given.
+    pub fn has_sent_all(&self) -> bool {
+        self.publishers.iter().all(|one| one.writer.has_sent_all(&one.sender))
+    }
+
+    /// Whether the application of a consumer whose session goes on hangs: see [`World::hang`].
+    pub fn has_hung(&self) -> bool {
+        self.consumers.iter().any(|one| one.reader.is_hung() && !one.is_gone())
     }
 
     fn process(&mut self, node: Node) -> &mut Process {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use super::World;
-use crate::config::ConfirmEnd;
 use crate::proto::{Dest, Transmit};
 use crate::sim::network::{Fate, Label};
 use crate::sim::{Node, Outcome, Transit};
@@ -201,7 +200,7 @@ impl World {
         loop {
             self.read(index, now);
             let consumer = &mut self.consumers[index];
-            if consumer.config.confirm_end == ConfirmEnd::WhenRead {
+            if consumer.confirms {
                 consumer.receiver.close(now);
             }
             let Some(transmit) = consumer.receiver.poll_transmit(now) else { break };
@@ -245,7 +244,8 @@ impl World {
             Node::Publisher(_) => self.config.down,
             Node::Consumer(_) => self.config.up,
         };
-        let label = opened.as_ref().map(|frame| Label::of(Some(from), frame));
+        let life = self.process(from).life;
+        let label = opened.as_ref().map(|frame| Label::of(Some(from), life, frame));
         for to in self.addressees(transmit.to) {
             let transit = Transit {
                 at: self.now,

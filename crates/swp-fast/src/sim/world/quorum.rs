@@ -1,0 +1,85 @@
+//! How many consumers are left, by what the publisher told, and whether it went on or failed accordingly.
+
+use std::collections::BTreeSet;
+
+use super::{Consumer, World};
+use crate::proto::{SenderError, SenderEvent};
+
+/// Who takes part in a publisher's session, as far as its events say.
+#[derive(Debug, Default)]
+pub(super) struct Quorum {
+    /// Consumers that count and have joined.
+    joined: BTreeSet<usize>,
+    /// Enough have joined once.
+    started: bool,
+    /// One of them was lost, since the publisher was last looked at.
+    lost_one: bool,
+    /// It is not its session's first: who is on the way back to it counts, and nothing has told of it yet.
+    replaced: bool,
+}
+
+impl Quorum {
+    pub(super) fn note_replaced(&mut self) {
+        *self = Quorum { replaced: true, ..Quorum::default() };
+    }
+}
+
+impl World {
+    /// A publisher may fail for want of consumers only where fewer are left than it needs.
+    pub(super) fn note_quorum(&mut self, index: usize, event: &SenderEvent) {
+        match event {
+            SenderEvent::Joined { name, consumers, .. } => {
+                let joined = self.by_any_id(name).filter(|one| self.counts_for(index, *one));
+                let publisher = &mut self.publishers[index];
+                publisher.quorum.joined.extend(joined);
+                publisher.quorum.started |= *consumers >= publisher.config.min_consumers;
+            }
+            SenderEvent::Lost { name, .. } => {
+                let Some(lost) = self.by_any_id(name) else { return };
+                let quorum = &mut self.publishers[index].quorum;
+                quorum.lost_one |= quorum.joined.remove(&lost) && quorum.started;
+            }
+            SenderEvent::Failed(SenderError::ConsumerLost { .. }) => {
+                let publisher = &self.publishers[index];
+                let (left, needed) = (publisher.quorum.joined.len(), publisher.config.quorum());
+                if left >= needed {
+                    self.fail(&format!(
+                        "it failed, with {left} consumers where {needed} are enough"
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Where fewer are left, it has to fail. Who was let in and has not reported counts here: it may have been
+    /// a member before.
+    pub(super) fn check_quorum(&mut self, index: usize) {
+        let quorum = &mut self.publishers[index].quorum;
+        let again = quorum.replaced || self.consumers.iter().any(|one| !one.former_ids.is_empty());
+        if !std::mem::take(&mut quorum.lost_one) || again {
+            return;
+        }
+        let publisher = &self.publishers[index];
+        let session = publisher.ids.session;
+        let left = |one: &&Consumer| {
+            one.counts(&publisher.config) && self.checker.is_member(session, one.id)
+        };
+        let left = self.consumers.iter().filter(left).count();
+        if left < publisher.config.quorum() && !publisher.sender.is_over() {
+            self.fail(&format!("it goes on with {left} consumers, and needs more"));
+        }
+    }
+
+    fn counts_for(&self, publisher: usize, consumer: usize) -> bool {
+        self.consumers[consumer].counts(&self.publishers[publisher].config)
+    }
+
+    /// The consumer with this id in its name, or that had it in an earlier life.
+    fn by_any_id(&self, name: &str) -> Option<usize> {
+        self.consumers.iter().position(|one| {
+            let mut ids = one.former_ids.iter().chain([&one.id]);
+            ids.any(|id| name.contains(&id.to_string()))
+        })
+    }
+}
