@@ -81,6 +81,8 @@ fn reordering_costs_few_repeats() {
 fn duplicates_are_dropped_and_counted() {
     let mut config = SimConfig::new(7);
     config.messages = vec![4_000; 4_000];
+    // Several windows long, or all would be through before the copies come.
+    config.subscribe.window_bytes = 4 << 20;
     config.down.duplicate = 0.3;
     config.up.duplicate = 0.3;
     let outcome = completes(config);

@@ -29,10 +29,10 @@ impl Node {
         Node { child, told }
     }
 
-    /// A publisher of 20,000 messages (12 MB) and its consumer, each in mid-stream.
+    /// A publisher of 80,000 messages (some 50 MB, several windows) and its consumer, each in mid-stream.
     fn pair(server: &NatsServer, options: &[&str]) -> (Node, Node) {
         let publisher =
-            Node::start(server, "publish", &[&["--messages", "20000"], options].concat());
+            Node::start(server, "publish", &[&["--messages", "80000"], options].concat());
         let mut consumer = Node::start(server, "consume", &["--name", "carol"]);
         consumer.until("progress");
         (publisher, consumer)
