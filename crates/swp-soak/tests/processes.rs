@@ -9,6 +9,9 @@ use nats_child::NatsServer;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+/// Some 50 MB: several windows, so that a publisher is in the middle when its consumer is.
+const MESSAGES: u64 = 80_000;
+
 /// A node and what it tells; killed with the test.
 struct Node {
     child: Child,
@@ -29,10 +32,13 @@ impl Node {
         Node { child, told }
     }
 
-    /// A publisher of 80,000 messages (some 50 MB, several windows) and its consumer, each in mid-stream.
+    /// A publisher of [`MESSAGES`] and its consumer, each in mid-stream.
     fn pair(server: &NatsServer, options: &[&str]) -> (Node, Node) {
-        let publisher =
-            Node::start(server, "publish", &[&["--messages", "80000"], options].concat());
+        let publisher = Node::start(
+            server,
+            "publish",
+            &[&["--messages", &MESSAGES.to_string()], options].concat(),
+        );
         let mut consumer = Node::start(server, "consume", &["--name", "carol"]);
         consumer.until("progress");
         (publisher, consumer)
@@ -72,7 +78,7 @@ impl Drop for Node {
 
 fn both_complete(mut publisher: Node, mut consumer: Node) {
     let (sent, received) = (publisher.until("completed"), consumer.until("completed"));
-    assert_eq!(sent["messages"], 20_000);
+    assert_eq!(sent["messages"], MESSAGES);
     assert_eq!((&sent["messages"], &sent["bytes"]), (&received["messages"], &received["bytes"]));
 }
 
