@@ -96,7 +96,7 @@ fn measure(
         ..load
     };
     for &system in systems.iter().filter(|system| system.peer.takes(load.size)) {
-        peers::run(stage, system, warm_up)?;
+        attempt(stage, system, warm_up)?;
     }
     for round in 0..rounds {
         // Each round begins with another, so nobody always follows the same one.
@@ -106,14 +106,29 @@ fn measure(
             if !system.peer.takes(load.size) {
                 continue;
             }
-            let outcome = peers::run(stage, system, load)
-                .map_err(|error| format!("{} at {} B: {error}", system.label(), load.size))?;
+            let Some(outcome) = attempt(stage, system, load)? else { continue };
             eprintln!("{}", line(system, load, round, &outcome));
             table::append(options.json.as_deref(), &record(system, load, round, &outcome))?;
             cells[position].push(outcome);
         }
     }
     Ok(cells)
+}
+
+/// One round of one system. `None` where it failed and is not ours: that is said, and is no reason to measure
+/// nothing else.
+fn attempt(stage: &mut Stage, system: System, load: Load) -> Result<Option<Outcome>, Failure> {
+    match peers::run(stage, system, load) {
+        Ok(outcome) => Ok(Some(outcome)),
+        Err(error) => {
+            let what = format!("{} at {} B: {error}", system.label(), load.size);
+            if matches!(system.peer, Peer::Swp | Peer::Replay) {
+                return Err(what.into());
+            }
+            eprintln!("left out: {what}");
+            Ok(None)
+        }
+    }
 }
 
 fn record(system: System, load: Load, round: usize, outcome: &Outcome) -> Throughput {

@@ -58,7 +58,7 @@ pub(super) fn render(name: &str, data: &Data, summary: &Summary, plots: &[Plot])
     section(&mut out, "Processor time", note, &[], &tables::cpu(summary));
     let note = "By criterion, in `bench/benches` and `crates/swp-fast/benches`: the median, and the interval in which \
         it is 95 % sure that the median lies.\n\n\
-        ```sh\ncargo bench -p swp-fast --bench protocol --bench queue\n\
+        ```sh\ncargo bench -p swp-fast --bench protocol --bench members --bench queue\n\
         cargo bench -p swp-bench --bench wire --bench digest --bench capture --bench try_send\n```";
     section(&mut out, "Micro-benchmarks", note, &[], &tables::micro(summary));
     out
