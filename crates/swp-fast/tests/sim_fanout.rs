@@ -57,6 +57,27 @@ fn a_stalled_consumer_is_evicted_and_the_others_go_on() {
     assert!((2.0..2.2).contains(&after), "evicted after {after} s: {outcome}");
 }
 
+/// The word that it was too slow is lost, as it is where the broker has cut its connection by then: it is told again,
+/// and does not come back as one that was out of reach.
+#[test]
+fn who_was_evicted_and_did_not_hear_it_is_told_again() {
+    let mut config = stream(22, 3, 8_000);
+    config.rewindable = true;
+    config.subscribe.window_frames = 64;
+    config.write_interval = Duration::from_millis(1);
+    config.publish.slow = Slow::Evict { stalled_for: Duration::from_secs(2) };
+    let mut world = World::new(config);
+    world.run_for(Duration::from_millis(500));
+    world.stop(Node::Consumer(2), true);
+    world.lose_where(|transit| transit.kind == Some(Kind::Reset));
+    world.run_for(Duration::from_secs(4));
+    world.lose_nothing();
+    world.stop(Node::Consumer(2), false);
+    let outcome = world.run(MINUTES);
+    assert!(failed_with(&outcome, 2, ResetCode::TooSlow), "{outcome}");
+    assert!(ended(&outcome, 0) && ended(&outcome, 1), "{outcome}");
+}
+
 /// What a consumer could not take before it knew that it takes part is not held against it.
 #[test]
 fn who_has_just_joined_is_not_stalled() {

@@ -42,6 +42,10 @@ pub use write::{PackedBody, WriteError};
 /// after each, so only a flood with nobody sending reaches it; what exceeds it is asked for again.
 const MAX_CONTROL: usize = 256;
 
+/// Consumers that were too slow whose reason is kept, the newest: as many as may take part by default. An older one
+/// that speaks again is told that it is no member, like any stranger.
+const MAX_EVICTED: usize = 64;
+
 /// The numbers that name a publisher; random, and the caller's to draw.
 #[derive(Debug, Clone, Copy)]
 pub struct SenderIds {
@@ -173,6 +177,9 @@ pub struct Sender {
     written_bytes: u64,
     /// The byte offset behind the last frame sent.
     sent_bytes: u64,
+    /// Who was too slow, and in what words it was told. That word may be lost with a connection that the broker
+    /// cut, and it is not to come back as if it had only been out of reach.
+    evicted: VecDeque<(PeerId, String)>,
     control: VecDeque<Transmit>,
     control_seq: Seq,
     events: VecDeque<SenderEvent>,
@@ -239,6 +246,7 @@ impl Sender {
             unsent: next,
             written_bytes: next_bytes,
             sent_bytes: next_bytes,
+            evicted: VecDeque::new(),
             control: VecDeque::new(),
             control_seq: Seq::ZERO,
             events: VecDeque::new(),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Sender, SenderError, SenderEvent, State, display, printable};
+use super::{MAX_EVICTED, Sender, SenderError, SenderEvent, State, display, printable};
 use crate::config::LateJoin;
 use crate::proto::Dest;
 use crate::proto::peer::{Joining, Peer, PeerState};
@@ -100,6 +100,9 @@ impl Sender {
                 }
                 return self.drop_as(|dropped| &mut dropped.unexpected);
             }
+        }
+        if self.evicted.iter().any(|(evicted, _)| *evicted == syn.peer) {
+            return self.disown(syn.peer);
         }
         if let Some(peer) = self.peers.get_mut(&syn.peer) {
             // The SYN-ACK was lost, or is on its way; or the consumer has lost its memory since.
@@ -224,7 +227,21 @@ impl Sender {
     /// group it would wait for ever for what it missed.
     pub(super) fn disown(&mut self, id: PeerId) {
         self.drop_as(|dropped| &mut dropped.foreign);
-        self.push_reset(id, ResetCode::UnknownSession, "this consumer is no member of the session");
+        let evicted = self.evicted.iter().find(|(evicted, _)| *evicted == id);
+        match evicted.map(|(_, reason)| reason.clone()) {
+            Some(reason) => self.push_reset(id, ResetCode::TooSlow, &reason),
+            None => {
+                let reason = "this consumer is no member of the session";
+                self.push_reset(id, ResetCode::UnknownSession, reason);
+            }
+        }
+    }
+
+    fn note_evicted(&mut self, id: PeerId, reason: &LostReason) {
+        if self.evicted.len() == MAX_EVICTED {
+            self.evicted.pop_front();
+        }
+        self.evicted.push_back((id, reason.to_string()));
     }
 
     pub(super) fn handle_leave(&mut self, reset: &Reset) {
@@ -252,6 +269,9 @@ impl Sender {
         // Whoever left is gone, or knows that it is out. Who does not may listen for long.
         let knows = matches!(reason, LostReason::Left(_) | LostReason::Unavailable(_));
         self.move_wanted |= self.started && !knows;
+        if code == Some(ResetCode::TooSlow) {
+            self.note_evicted(id, &reason);
+        }
         if let Some(code) = code {
             self.push_reset(id, code, &reason.to_string());
         }
