@@ -284,8 +284,8 @@ pub struct SubscribeConfig {
     /// slices, can come to twice that. Default 16 MiB: at line rate on two busy cores a report takes more
     /// than 5 ms to the publisher and back as data, and 4 MiB, less than that time's worth, cost a tenth of the
     /// throughput. What a consumer that is slower than its publisher has not read grows to this as well:
-    /// where fresh data is worth more than pace, lower it. Below the broker's `max_pending` (64 MiB) the broker
-    /// never cuts a consumer off.
+    /// where fresh data is worth more than pace, lower it. Below the broker's `max_pending` (64 MiB) it is
+    /// never cut off for what it has not read, only for standing still (`write_deadline`).
     pub window_bytes: u64,
     /// The longest message that is accepted, in bytes; the cost in memory while one is put together.
     /// Default 64 MiB.

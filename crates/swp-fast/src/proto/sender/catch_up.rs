@@ -40,9 +40,9 @@ const GROUP_PAUSE: Duration = Duration::from_micros(250);
 /// ... and one that waits for credit, after a round trip or so: it may be waiting for those who catch up.
 const GROUP_STALL: Duration = Duration::from_millis(2);
 
-/// Who catches up has no more frames on their way than the group has for each share of its own, for what shares a
-/// queue gets of it as it fills it; and these many where the group has less. They are twice what a report
-/// comes for, or it would be waited for.
+/// Who catches up has at most one frame on its way for [`GROUP_SHARE`] of the group's: of a queue that both stand in,
+/// each gets what it fills. Where the group has few on their way it may have these, twice as many as a report
+/// comes for, so that it need not wait for each.
 const LEAST_BEHIND_IN_FLIGHT: u64 = 64;
 
 /// Where a consumer joins behind the present.
