@@ -9,7 +9,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use crate::proto::{PackedBody, Sender, WriteError};
-use crate::wire::{Integrity, Kind, MAX_HEADER, OpenFrame, Seq, encode_fragment, message_len};
+use crate::wire::{Integrity, Kind, MAX_HEADER, OpenFrame, Seq, encode_fragment, encode_message, message_len};
 
 /// Writes a block of packed bodies; a closure, so that blocks of any type can wait in one queue.
 type WriteBlock = Box<dyn FnOnce(&mut Sender) -> Result<(), WriteError> + Send>;
@@ -113,10 +113,17 @@ impl Outbox {
         if !was_empty && self.queued_bytes + self.open.body_len() + len > self.queue_limit {
             return Err(Refused::Blocked);
         }
-        if !self.open.push(message) {
-            self.seal_open();
-            self.open.push(message);
+        if !self.open.is_empty() && self.open.push(message) {
+            return Ok((self.next, was_empty));
         }
+        self.seal_open();
+        if len > self.body_limit / 2 {
+            // The next of its size would not fit beside it: a buffer of its own, not one half empty.
+            let seq = self.next;
+            self.queue_frame(encode_message(message), 1);
+            return Ok((seq, was_empty));
+        }
+        self.open.push(message);
         Ok((self.next, was_empty))
     }
 
@@ -170,11 +177,15 @@ impl Outbox {
 
     fn seal_open(&mut self) {
         if !self.open.is_empty() {
-            self.queued_bytes += self.open.body_len();
             let (buf, messages) = self.open.take();
-            self.queue.push_back(Pending::Frame { buf, messages });
-            self.next = self.next.next();
+            self.queue_frame(buf, messages);
         }
+    }
+
+    fn queue_frame(&mut self, buf: BytesMut, messages: u32) {
+        self.queued_bytes += buf.len() - MAX_HEADER;
+        self.queue.push_back(Pending::Frame { buf, messages });
+        self.next = self.next.next();
     }
 
     /// Takes out what makes the next frame, or block of frames; the open frame, which may be nearly empty,

@@ -137,6 +137,16 @@ impl OpenFrame {
     }
 }
 
+/// A frame's buffer with a packed body of one message in it, and [`MAX_HEADER`] bytes of room in front: for a
+/// message that would leave most of an [`OpenFrame`] empty.
+pub fn encode_message(message: &[u8]) -> BytesMut {
+    let mut buf = BytesMut::with_capacity(MAX_HEADER + message_len(message.len()));
+    buf.put_bytes(0, MAX_HEADER);
+    put_bin_len(&mut buf, message.len());
+    buf.extend_from_slice(message);
+    buf
+}
+
 /// Writes the shortest `bin` marker for `len`; by hand because this is the one line that runs for every
 /// message. The property tests hold it against rmp's.
 #[inline]

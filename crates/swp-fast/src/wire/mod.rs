@@ -38,7 +38,7 @@ mod tests;
 pub use ack::{Ack, Credit, MAX_SACK_RANGES, SackRanges};
 pub use body::{
     BODY_LIMIT, FRAGMENT_OVERHEAD, Fragment, HASH_RUN, MESSAGE_OVERHEAD, MessageSlices, Messages,
-    OpenFrame, UNHASHED_BODY_LIMIT, count_messages, encode_fragment, message_len,
+    OpenFrame, UNHASHED_BODY_LIMIT, count_messages, encode_fragment, encode_message, message_len,
 };
 pub use digest::{Digest, Integrity, Key, UnknownIntegrity};
 pub use error::WireError;

@@ -84,3 +84,25 @@ fn without_blake3_frames_are_filled_to_their_bound() {
     assert_eq!(messages as usize, config.max_body_bytes() / 1_003);
     assert_eq!(buf.len(), MAX_HEADER + messages as usize * 1_003);
 }
+
+/// Of two that do not fit one frame, neither may take the memory of a whole one; and what was there before
+/// keeps its place.
+#[test]
+fn a_message_of_more_than_half_a_frame_has_a_buffer_of_its_own() {
+    let config = PublishConfig::with_integrity(crate::wire::Integrity::Crc32c);
+    let mut outbox = Outbox::new(&config, false);
+    let big = vec![9; 17_000];
+    let numbers = [b"first".as_slice(), &big, &big, &big, b"last"]
+        .map(|message| outbox.push(message).expect("there is room").0.get());
+    // The first big one still fits beside what was there.
+    assert_eq!(numbers, [0, 0, 1, 2, 3]);
+    let mut frames = Vec::new();
+    while let Some(Job::Frame { buf, messages }) = outbox.next(true) {
+        if messages == 1 && buf.len() > 100 {
+            assert!(buf.capacity() < buf.len() + 64, "{} for {}", buf.capacity(), buf.len());
+        }
+        let body = buf.freeze().slice(MAX_HEADER..);
+        frames.push(crate::wire::Messages::new(body).collect::<Result<Vec<_>, _>>().expect("packed"));
+    }
+    assert_eq!(frames, [vec![&b"first"[..], &big], vec![&big], vec![&big], vec![b"last"]]);
+}
