@@ -430,7 +430,7 @@ fn numbers_at_the_end_of_64_bits_are_malformed() {
             rmp::encode::write_uint(&mut frame, field).expect("memory takes it");
         }
         rmp::encode::write_bin(&mut frame, &digest).expect("memory takes it");
-        let check = crc32c::crc32c(&frame);
+        let check = crc_fast::crc32_iscsi(&frame);
         rmp::encode::write_uint(&mut frame, u64::from(check)).expect("memory takes it");
         frame.extend_from_slice(body);
         pair.consumer_drops(&Bytes::from(frame), "malformed");

@@ -216,7 +216,7 @@ fn fix_footer(file: &mut [u8]) {
 }
 
 fn put_crc(bytes: &mut [u8], covered: std::ops::Range<usize>, at: usize) {
-    let check = crc32c::crc32c(&bytes[covered]);
+    let check = crc_fast::crc32_iscsi(&bytes[covered]);
     bytes[at..at + 4].copy_from_slice(&check.to_le_bytes());
 }
 

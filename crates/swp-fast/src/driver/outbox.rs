@@ -9,7 +9,9 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use crate::proto::{PackedBody, Sender, WriteError};
-use crate::wire::{Integrity, Kind, MAX_HEADER, OpenFrame, Seq, encode_fragment, encode_message, message_len};
+use crate::wire::{
+    Integrity, Kind, MAX_HEADER, OpenFrame, Seq, encode_fragment, encode_message, message_len,
+};
 
 /// Writes a block of packed bodies; a closure, so that blocks of any type can wait in one queue.
 type WriteBlock = Box<dyn FnOnce(&mut Sender) -> Result<(), WriteError> + Send>;

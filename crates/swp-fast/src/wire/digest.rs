@@ -26,7 +26,7 @@ impl Integrity {
     pub fn digest(self, body: &[u8]) -> Digest {
         match self {
             Integrity::Blake3 => Digest::blake3(body),
-            Integrity::Crc32c => Digest::Crc32c(crc32c::crc32c(body)),
+            Integrity::Crc32c => Digest::Crc32c(crc_fast::crc32_iscsi(body)),
             Integrity::None => Digest::None,
         }
     }

@@ -96,7 +96,7 @@ impl Header {
                 out.bin(&tag);
             }
             None => {
-                let sum = crc32c::crc32c(out.as_slice());
+                let sum = crc_fast::crc32_iscsi(out.as_slice());
                 out.uint(u64::from(sum));
             }
         }
@@ -179,7 +179,11 @@ fn check(cursor: &mut Cursor<'_>, covered: &[u8], key: Option<&Key>) -> Result<(
         (None, true) => Err(WireError::WrongKey),
         (None, false) => {
             let sum: u32 = cursor.uint("check")?;
-            if sum == crc32c::crc32c(covered) { Ok(()) } else { Err(WireError::Corrupt("header")) }
+            if sum == crc_fast::crc32_iscsi(covered) {
+                Ok(())
+            } else {
+                Err(WireError::Corrupt("header"))
+            }
         }
     }
 }

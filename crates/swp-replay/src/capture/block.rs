@@ -99,12 +99,12 @@ impl BlockHeader {
         out.put_u64_le(self.first_seq);
         out.put_u64_le(self.first_ns);
         out.put_u64_le(self.last_ns);
-        out.put_u32_le(crc32c::crc32c(out));
+        out.put_u32_le(crc_fast::crc32_iscsi(out));
         out.put_u64_le(0);
         for entry in table {
             entry.encode(shift, out);
         }
-        let check = crc32c::crc32c(&out[BLOCK_HEADER..]);
+        let check = crc_fast::crc32_iscsi(&out[BLOCK_HEADER..]);
         out[TABLE_CHECK..TABLE_CHECK + 4].copy_from_slice(&check.to_le_bytes());
     }
 
@@ -128,7 +128,7 @@ impl BlockHeader {
             first_ns: fields.u64()?,
             last_ns: fields.u64()?,
         };
-        if fields.u32()? != crc32c::crc32c(&bytes[..CHECK]) {
+        if fields.u32()? != crc_fast::crc32_iscsi(&bytes[..CHECK]) {
             return Err("check of the block header");
         }
         if header.len == 0
@@ -153,7 +153,7 @@ impl BlockHeader {
         if fields.u32()? != 0 {
             return Err("reserved bytes");
         }
-        if found != crc32c::crc32c(fields.0) {
+        if found != crc_fast::crc32_iscsi(fields.0) {
             return Err("check of the frame table");
         }
         let mut table = Vec::with_capacity(self.frames);

@@ -98,7 +98,7 @@ impl Footer {
             out.put_u64_le(entry.last_ns);
         }
         out.put_slice(ending.notes.as_bytes());
-        let check = crc32c::crc32c(&out);
+        let check = crc_fast::crc32_iscsi(&out);
         out.put_u32_le(check);
         out
     }
@@ -107,7 +107,7 @@ impl Footer {
     /// superblock up to there without a gap.
     pub(super) fn decode(bytes: &[u8], file_id: &FileId, offset: u64) -> Result<Footer, What> {
         let (covered, check) = bytes.split_last_chunk::<4>().ok_or("footer is cut short")?;
-        if crc32c::crc32c(covered).to_le_bytes() != *check {
+        if crc_fast::crc32_iscsi(covered).to_le_bytes() != *check {
             return Err("check of the footer");
         }
         let mut fields = Fields(covered);
@@ -182,7 +182,7 @@ impl Trailer {
         out.put_u64_le(self.offset);
         out.put_u64_le(self.len as u64);
         out.put_u32_le(0);
-        let check = crc32c::crc32c(&out[start..]);
+        let check = crc_fast::crc32_iscsi(&out[start..]);
         out.put_u32_le(check);
     }
 
@@ -194,7 +194,7 @@ impl Trailer {
         file_len: u64,
     ) -> Result<Trailer, What> {
         let (covered, check) = bytes.split_at(TRAILER - 4);
-        if crc32c::crc32c(covered).to_le_bytes() != *check {
+        if crc_fast::crc32_iscsi(covered).to_le_bytes() != *check {
             return Err("check of the trailer");
         }
         let mut fields = Fields(covered);

@@ -45,7 +45,7 @@ impl Superblock {
         out.put_u64_le(self.created_ns);
         out.put_slice(self.notes.as_bytes());
         out.resize(CHECK, 0);
-        let check = crc32c::crc32c(&out);
+        let check = crc_fast::crc32_iscsi(&out);
         out.put_u32_le(check);
         out
     }
@@ -56,7 +56,7 @@ impl Superblock {
             return Err(Refused::Magic);
         }
         let (covered, check) = page.split_at_checked(CHECK).ok_or(Refused::Damaged("cut short"))?;
-        if check != crc32c::crc32c(covered).to_le_bytes() {
+        if check != crc_fast::crc32_iscsi(covered).to_le_bytes() {
             return Err(Refused::Damaged("check does not match"));
         }
         let mut fields = Fields(&covered[format::SUPERBLOCK_MAGIC.len()..]);

@@ -102,7 +102,8 @@ fn a_message_of_more_than_half_a_frame_has_a_buffer_of_its_own() {
             assert!(buf.capacity() < buf.len() + 64, "{} for {}", buf.capacity(), buf.len());
         }
         let body = buf.freeze().slice(MAX_HEADER..);
-        frames.push(crate::wire::Messages::new(body).collect::<Result<Vec<_>, _>>().expect("packed"));
+        frames
+            .push(crate::wire::Messages::new(body).collect::<Result<Vec<_>, _>>().expect("packed"));
     }
     assert_eq!(frames, [vec![&b"first"[..], &big], vec![&big], vec![&big], vec![b"last"]]);
 }

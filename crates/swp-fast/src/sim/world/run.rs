@@ -262,7 +262,7 @@ impl World {
             };
             if self.tracer.is_some() {
                 let direct = if transit.direct { ", direct" } else { "" };
-                let (bytes, sum) = (transmit.frame.len(), crc32c::crc32c(&transmit.frame));
+                let (bytes, sum) = (transmit.frame.len(), crc_fast::crc32_iscsi(&transmit.frame));
                 let what = Content(opened.as_ref());
                 self.note(format_args!(
                     "{from} -> {to} {what}{direct}, {bytes} B, crc32c {sum:08x}: {fate}"

@@ -123,7 +123,7 @@ fn resealed(encoded: Vec<u8>, key: Option<&Key>) -> Vec<u8> {
         (Some(key), 0xc4) => [covered, &[0xc4, 16], &key.tag(covered)].concat(),
         (None, 0xce) => {
             let mut sealed = covered.to_vec();
-            rmp::encode::write_uint(&mut sealed, u64::from(crc32c::crc32c(covered)))
+            rmp::encode::write_uint(&mut sealed, u64::from(crc_fast::crc32_iscsi(covered)))
                 .expect("in memory");
             sealed
         }

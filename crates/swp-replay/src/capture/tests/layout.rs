@@ -35,7 +35,7 @@ fn the_file_is_laid_out_as_documented() {
     let front: Vec<u32> = (8..24).step_by(4).map(|at| u32_at(&file, at)).collect();
     assert_eq!(front, [1, 65_536, 17_411, 5]);
     assert_eq!(&file[48..53], b"front");
-    assert_eq!(u32_at(&file, 4092), crc32c::crc32c(&file[..4092]));
+    assert_eq!(u32_at(&file, 4092), crc_fast::crc32_iscsi(&file[..4092]));
 
     let block = &file[4096..];
     assert_eq!((&block[..8], &block[8..24]), (&b"SWPBLOCK"[..], id));
@@ -45,8 +45,8 @@ fn the_file_is_laid_out_as_documented() {
         (u64_at(block, 44), u64_at(block, 52), u64_at(block, 60)),
         (0, 1_000_000, 1_000_002)
     );
-    assert_eq!(u32_at(block, 68), crc32c::crc32c(&block[..68]));
-    assert_eq!(u32_at(block, 72), crc32c::crc32c(&block[80..80 + 4 * 40]));
+    assert_eq!(u32_at(block, 68), crc_fast::crc32_iscsi(&block[..68]));
+    assert_eq!(u32_at(block, 72), crc_fast::crc32_iscsi(&block[80..80 + 4 * 40]));
     assert_eq!(u32_at(block, 76), 0);
     let entry = &block[80..120];
     let (offset, len) = (u32_at(entry, 0) as usize, u32_at(entry, 4) as usize);
@@ -74,7 +74,7 @@ fn the_file_is_laid_out_as_documented() {
     assert_eq!((u64_at(index, 0), u32_at(index, 8) as usize, u32_at(index, 12)), (4096, length, 4));
     assert_eq!((u64_at(index, 40), u64_at(index, 56)), (4096 + length as u64, 2));
     assert_eq!(&footer[208..212], b"back");
-    assert_eq!(u32_at(footer, 212), crc32c::crc32c(&footer[..212]));
+    assert_eq!(u32_at(footer, 212), crc_fast::crc32_iscsi(&footer[..212]));
 }
 
 /// Bytes of a small capture to play with.
@@ -94,7 +94,7 @@ proptest! {
         block.truncate(block.len().saturating_sub(cut));
         let fix = |block: &mut [u8], at: usize, range: std::ops::Range<usize>| {
             if let Some(covered) = block.get(range) {
-                let check = crc32c::crc32c(covered).to_le_bytes();
+                let check = crc_fast::crc32_iscsi(covered).to_le_bytes();
                 block[at..at + 4].copy_from_slice(&check);
             }
         };
@@ -128,7 +128,7 @@ proptest! {
         if wide {
             footer[24..32].copy_from_slice(&(u64::MAX / u64::from(value.max(1))).to_le_bytes());
         }
-        let check = crc32c::crc32c(&footer[..end]);
+        let check = crc_fast::crc32_iscsi(&footer[..end]);
         footer[end..].copy_from_slice(&check.to_le_bytes());
         if let Ok(footer) = Footer::decode(&footer, &id, trailer.offset) {
             let mut next = ALIGN as u64;
