@@ -5,6 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use swp_fast::wire::Integrity;
+use swp_fast::{PublishConfig, SubscribeConfig};
 
 use super::{Timed, histogram};
 use crate::Failure;
@@ -43,10 +44,13 @@ pub(super) async fn swp(
     trips: u64,
     integrity: Integrity,
 ) -> Result<Timed, Failure> {
-    let (there, mut pings) = swp::session(url, "bench-ping", integrity, 1).await?;
-    let (back, mut pongs) = swp::session(url, "bench-pong", integrity, 1).await?;
-    let mut pings = pings.pop().ok_or("no consumer")?;
-    let mut pongs = pongs.pop().ok_or("no consumer")?;
+    // One connection at either side, as raw has.
+    let (near, far) = (swp::endpoint(url).await?, swp::endpoint(url).await?);
+    let config = || PublishConfig::with_integrity(integrity);
+    let there = near.publish("bench-ping", config()).await?;
+    let back = far.publish("bench-pong", config()).await?;
+    let mut pings = far.subscribe("bench-ping", SubscribeConfig::default()).await?;
+    let mut pongs = near.subscribe("bench-pong", SubscribeConfig::default()).await?;
     let echoing = tokio::spawn(async move {
         while let Some(message) = pings.next().await {
             back.send(message?).await?;

@@ -13,7 +13,8 @@ use swp_fast::{
 use super::{Load, Outcome, read};
 use crate::Failure;
 
-async fn endpoint(url: &str) -> Result<Endpoint, Failure> {
+/// A connection of its own, for any number of streams.
+pub(crate) async fn endpoint(url: &str) -> Result<Endpoint, Failure> {
     Ok(Endpoint::new(async_nats::connect(url).await?, EndpointConfig::default()).await?)
 }
 

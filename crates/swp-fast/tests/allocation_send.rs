@@ -12,6 +12,10 @@ use swp_fast::{Endpoint, EndpointConfig, PublishConfig, Publisher, SubscribeConf
 /// Half of what the outbox holds: nothing is refused.
 const BURST_BYTES: usize = 512 << 10;
 
+/// What the first message costs on top where nothing is under way and it goes at once: the header's room, and
+/// the question when it has gone to the socket.
+const SENT_AT_ONCE: u64 = 4;
+
 async fn endpoint(server: &NatsServer) -> Endpoint {
     let client = async_nats::connect(server.url()).await.unwrap();
     Endpoint::new(client, EndpointConfig::default()).await.unwrap()
@@ -58,7 +62,8 @@ async fn try_send_allocates_once_a_frame() {
         let made = measure(|| frames = burst(&publisher, &message));
         assert!(frames > BURST_BYTES / (32 << 10), "{frames} frames");
         // The first may still go to the buffer that was open, and the last leaves one open.
-        assert!(made.count_total <= frames as u64 + 1, "{frames} frames: {made:?}");
+        let most = frames as u64 + 1 + SENT_AT_ONCE;
+        assert!(made.count_total <= most, "{frames} frames: {made:?}");
         let position = publisher.try_send(&message).unwrap();
         publisher.acked(position).await.unwrap();
     }

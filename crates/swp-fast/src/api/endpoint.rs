@@ -13,8 +13,8 @@ use super::subscriber::Subscriber;
 use super::{EndpointError, PublishError, SubscribeError};
 use crate::config::{LateJoin, PublishConfig, SubscribeConfig};
 use crate::driver::{
-    ClientEvents, Clock, DenialWatch, OpenPast, Outbox, Past, Progress, PublishShared, Subjects,
-    SubscribeShared, random_id, run_publisher, run_subscriber,
+    ClientEvents, Clock, DenialWatch, OpenPast, Outbox, Past, Progress, PublishShared, Shortcut,
+    Subjects, SubscribeShared, random_id, run_publisher, run_subscriber,
 };
 use crate::proto::{Receiver, Sender, SenderIds};
 use crate::wire::{PeerId, Seq, SessionId};
@@ -132,6 +132,7 @@ impl Endpoint {
             room: Notify::new(),
             request: Mutex::default(),
             progress: watch::Sender::new(progress),
+            shortcut: Shortcut::new(self.client.clone(), subjects.clone(), self.clock),
         });
         let events = run_publisher(
             self.client.clone(),

@@ -36,7 +36,8 @@ impl Publisher {
     }
 
     /// Takes a message, by copying it into the frame that is being filled; it leaves as soon as the link
-    /// is free. Never blocks for longer than another producer's copy.
+    /// is free, and at once where nothing is under way: then its frame is made, hashed and handed to the client
+    /// here. Never blocks for longer than another producer's copy.
     ///
     /// # Errors
     /// [`TrySendError::Blocked`] is back-pressure: try again when consumers have caught up.
@@ -55,7 +56,7 @@ impl Publisher {
     #[inline]
     fn queued(&self, seq: Seq, was_empty: bool) -> Position {
         if was_empty {
-            self.shared.wake.notify_one();
+            self.shared.note_queued();
         }
         Position(seq)
     }
@@ -138,6 +139,8 @@ impl Publisher {
     /// Where the session ends first.
     pub async fn flush(&self) -> Result<(), SessionError> {
         let end = lock(&self.shared.outbox).end();
+        // A message that went past the task has gone when the task says so.
+        self.shared.wake.notify_one();
         self.until(|progress| progress.flushed >= end).await
     }
 

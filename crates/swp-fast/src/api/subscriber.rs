@@ -173,7 +173,11 @@ impl Subscriber {
         let mut receiver = lock(&self.shared.receiver);
         let now = self.clock.now();
         if let Some(frame) = receiver.read(now) {
-            self.wake_task_for(&receiver);
+            let sooner = self.is_due_sooner(&receiver);
+            drop(receiver);
+            if sooner {
+                self.shared.wake.notify_one();
+            }
             return Poll::Ready(Some(Ok(frame)));
         }
         if receiver.at_end() {
@@ -191,12 +195,11 @@ impl Subscriber {
         Poll::Pending
     }
 
-    /// Reading may have made a report due sooner than the task means to wake.
-    fn wake_task_for(&self, receiver: &Receiver) {
+    /// Whether reading has made a report due sooner than the task means to wake. It says when that is with the
+    /// receiver's lock held, so that neither misses the other.
+    fn is_due_sooner(&self, receiver: &Receiver) -> bool {
         let wakes_at = self.shared.wakes_at.load(Ordering::Acquire);
-        if receiver.poll_timeout().is_some_and(|at| at.as_nanos() < wakes_at) {
-            self.shared.wake.notify_one();
-        }
+        receiver.poll_timeout().is_some_and(|at| at.as_nanos() < wakes_at)
     }
 
     fn failure(&self, receiver: &Receiver) -> Option<ReceiveError> {

@@ -95,8 +95,12 @@ impl Link {
     }
 
     pub(super) fn flush(&self) -> Flush {
-        let client = self.client.clone();
-        // It fails only when the client is closed, which the next publish reports.
-        Box::pin(async move { drop(client.flush().await) })
+        flush(&self.client)
     }
+}
+
+pub(super) fn flush(client: &Client) -> Flush {
+    let client = client.clone();
+    // It fails only when the client is closed, which the next publish reports.
+    Box::pin(async move { drop(client.flush().await) })
 }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The client's flush is the batch clock: while one is under way, messages gather in the open frame; when
-//! it returns, whatever has gathered leaves. An idle link sends a lone message at once.
+//! it returns, whatever has gathered leaves. Over an idle link a lone message leaves at once, past the task.
 
 mod clock;
 mod error;
@@ -19,9 +19,11 @@ mod link;
 mod outbox;
 mod past;
 mod publish;
+mod shortcut;
 mod subjects;
 mod subscribe;
 
+use clock::Alarm;
 pub(crate) use clock::{Clock, random_id};
 pub use error::SessionError;
 pub(crate) use error::SubscribeFailure;
@@ -31,6 +33,7 @@ pub(crate) use outbox::{Outbox, Refused};
 pub(crate) use past::Past;
 pub use past::{OpenPast, PastFrame, PastFrames};
 pub(crate) use publish::{Progress, PublishShared, run_publisher};
+pub(crate) use shortcut::Shortcut;
 pub(crate) use subjects::Subjects;
 pub(crate) use subscribe::{SubscribeShared, run_subscriber};
 

@@ -217,6 +217,16 @@ impl Outbox {
         }
     }
 
+    /// Takes out the next frame where it is one of messages, and all that there is.
+    pub(crate) fn next_alone(&mut self) -> Option<Job> {
+        let alone = match self.queue.front() {
+            None => true,
+            Some(Pending::Frame { .. }) => self.queue.len() == 1 && self.open.is_empty(),
+            Some(_) => false,
+        };
+        if alone { self.next(true) } else { None }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.open.is_empty()
     }

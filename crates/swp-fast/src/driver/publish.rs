@@ -9,7 +9,8 @@ use futures_util::StreamExt;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::link::{Flush, Link, LinkChange};
-use super::{Clock, DenialWatch, Outbox, Past, SessionError, Subjects, lock};
+use super::shortcut::Passed;
+use super::{Alarm, Clock, DenialWatch, Outbox, Past, SessionError, Shortcut, Subjects, lock};
 use crate::proto::{Sender, SenderEvent, Transmit};
 use crate::wire::Seq;
 
@@ -50,6 +51,16 @@ pub(crate) struct PublishShared {
     pub(crate) room: Notify,
     pub(crate) request: Mutex<Request>,
     pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) shortcut: Shortcut,
+}
+
+impl PublishShared {
+    /// The outbox is no longer empty.
+    pub(crate) fn note_queued(&self) {
+        if !self.shortcut.take(&self.sender, &self.outbox) {
+            self.wake.notify_one();
+        }
+    }
 }
 
 /// What the application wants besides sending.
@@ -62,6 +73,7 @@ pub(crate) struct Request {
 pub(crate) struct PublishTask {
     link: Link,
     clock: Clock,
+    alarm: Alarm,
     control: Subscription,
     inbox: Subscription,
     shared: Arc<PublishShared>,
@@ -83,9 +95,9 @@ pub(crate) fn run_publisher(
 ) -> mpsc::Receiver<SenderEvent> {
     let (events, receiver) = mpsc::channel(MAX_EVENTS);
     let link = Link::new(client, subjects, outage_timeout, denials);
-    let transmits = Vec::new();
-    let flush = None;
-    let task = PublishTask { link, clock, control, inbox, shared, events, past, flush, transmits };
+    let (flush, transmits, alarm) = (None, Vec::new(), Alarm::new(clock));
+    let task =
+        PublishTask { link, clock, alarm, control, inbox, shared, events, past, flush, transmits };
     tokio::spawn(task.run());
     receiver
 }
@@ -112,6 +124,9 @@ impl PublishTask {
         let shared = Arc::clone(&self.shared);
         let over = {
             let mut sender = lock(&shared.sender);
+            if let Some(passed) = shared.shortcut.close() {
+                self.take_over(passed);
+            }
             match &link {
                 LinkChange::Up => {}
                 LinkChange::Down => sender.note_outage(now),
@@ -145,7 +160,7 @@ impl PublishTask {
             self.report(&sender);
             sender.is_over()
         };
-        if !self.transmits.is_empty() {
+        if link != LinkChange::Down && !self.transmits.is_empty() {
             let sent = lock(&self.shared.sender).sent();
             self.link.publish(&mut self.transmits).await.map_err(SessionError::Nats)?;
             if self.flush.is_none() {
@@ -153,6 +168,15 @@ impl PublishTask {
             }
         }
         Ok(!over)
+    }
+
+    /// Goes on from what went past this task. Where something is left, the flush behind that serves for all.
+    fn take_over(&mut self, mut passed: Passed) {
+        self.transmits.append(&mut passed.left);
+        if self.transmits.is_empty() {
+            let flush = passed.flush.unwrap_or_else(|| Box::pin(std::future::ready(())));
+            self.flush = Some((flush, passed.sent));
+        }
     }
 
     fn take_requests(&self, sender: &mut Sender) {
@@ -206,9 +230,15 @@ impl PublishTask {
 
     /// Sleeps until there is something to do, and takes what has arrived.
     async fn wait(&mut self) {
-        let deadline = lock(&self.shared.sender).poll_timeout();
         let now = self.clock.now();
-        let deadline = self.link.wake_at(now, deadline.unwrap_or(now));
+        {
+            let sender = lock(&self.shared.sender);
+            let deadline = self.link.wake_at(now, sender.poll_timeout().unwrap_or(now));
+            let wakes_at = self.alarm.set(deadline);
+            if self.flush.is_none() && self.transmits.is_empty() {
+                self.shared.shortcut.open(wakes_at);
+            }
+        }
         let shared = Arc::clone(&self.shared);
         let arrived = tokio::select! {
             biased;
@@ -222,7 +252,7 @@ impl PublishTask {
             }
             () = shared.wake.notified() => None,
             () = read_again(&mut self.past) => None,
-            () = tokio::time::sleep_until(self.clock.instant(deadline)) => None,
+            () = self.alarm.fired() => None,
         };
         let Some(message) = arrived else { return };
         let now = self.clock.now();

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::groups::Groups;
 use super::link::{Link, LinkChange};
-use super::{Clock, DenialWatch, Subjects, SubscribeFailure, lock};
+use super::{Alarm, Clock, DenialWatch, Subjects, SubscribeFailure, lock};
 use crate::proto::{Receiver, ReceiverEvent, Transmit};
 use crate::time::Time;
 
@@ -31,7 +31,7 @@ pub(crate) struct SubscribeShared {
     pub(crate) app: AtomicWaker,
     /// The application has read, closed or cancelled.
     pub(crate) wake: Notify,
-    /// When the task means to wake by itself, in the protocol's time.
+    /// When the task means to wake by itself, in the protocol's time; said with the receiver's lock held.
     pub(crate) wakes_at: AtomicU64,
     /// Set when the task has ended for a reason that the protocol does not know.
     pub(crate) failure: Mutex<Option<SubscribeFailure>>,
@@ -42,6 +42,7 @@ pub(crate) struct SubscribeShared {
 struct SubscribeTask {
     link: Link,
     clock: Clock,
+    alarm: Alarm,
     groups: Groups,
     inbox: Subscription,
     shared: Arc<SubscribeShared>,
@@ -58,7 +59,8 @@ pub(crate) fn run_subscriber(
 ) {
     let link = Link::new(client, subjects, outage_timeout, denials);
     let (groups, transmits) = (Groups::new(data), Vec::new());
-    let task = SubscribeTask { link, clock, groups, inbox, shared, transmits };
+    let alarm = Alarm::new(clock);
+    let task = SubscribeTask { link, clock, alarm, groups, inbox, shared, transmits };
     tokio::spawn(task.run());
 }
 
@@ -85,7 +87,7 @@ impl SubscribeTask {
     async fn step(&mut self) -> Result<bool, SubscribeFailure> {
         let now = self.clock.now();
         let link = self.link.check(now);
-        let (over, generations) = {
+        let (over, generations, arrived) = {
             let mut receiver = lock(&self.shared.receiver);
             match &link {
                 LinkChange::Up => {}
@@ -100,17 +102,17 @@ impl SubscribeTask {
                     self.transmits.push(transmit);
                 }
             }
+            let mut arrived = receiver.has_ready() || receiver.at_end() || receiver.is_over();
             while let Some(event) = receiver.poll_event() {
                 tracing::debug!(stream = self.link.subjects.stream(), ?event, "subscriber");
-                if event == ReceiverEvent::Connected {
-                    self.shared.app.wake();
-                }
+                arrived |= event == ReceiverEvent::Connected;
             }
-            if receiver.has_ready() || receiver.at_end() || receiver.is_over() {
-                self.shared.app.wake();
-            }
-            (receiver.is_over(), receiver.generations())
+            (receiver.is_over(), receiver.generations(), arrived)
         };
+        if arrived {
+            // Not before the lock is free: who is woken takes it.
+            self.shared.app.wake();
+        }
         // Before anything is said: the publisher takes what is said as a sign that this is done.
         let followed = self.groups.follow(&mut self.link, generations).await;
         followed.map_err(SubscribeFailure::Nats)?;
@@ -121,9 +123,12 @@ impl SubscribeTask {
     /// Sleeps until there is something to do, and takes what has arrived.
     async fn wait(&mut self) {
         let now = self.clock.now();
-        let deadline = lock(&self.shared.receiver).poll_timeout();
-        let deadline = self.link.wake_at(now, deadline.unwrap_or(now));
-        self.shared.wakes_at.store(deadline.as_nanos(), Ordering::Release);
+        {
+            let receiver = lock(&self.shared.receiver);
+            let deadline = self.link.wake_at(now, receiver.poll_timeout().unwrap_or(now));
+            let wakes_at = self.alarm.set(deadline);
+            self.shared.wakes_at.store(wakes_at.as_nanos(), Ordering::Release);
+        }
         let shared = Arc::clone(&self.shared);
         // Data first: a probe that overtook data on its way through this task would make it look lost.
         let message = tokio::select! {
@@ -131,7 +136,7 @@ impl SubscribeTask {
             message = self.groups.next() => Some(message),
             message = self.inbox.next() => message,
             () = shared.wake.notified() => None,
-            () = tokio::time::sleep_until(self.clock.instant(deadline)) => None,
+            () = self.alarm.fired() => None,
         };
         let Some(message) = message else { return };
         let now = self.clock.now();
