@@ -15,6 +15,9 @@ use swp_fast::time::Time;
 use swp_fast::wire::{Integrity, Kind, Messages, OpenFrame, PeerId, SessionId};
 use swp_fast::{PublishConfig, SubscribeConfig};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Frames that one side handles before the other has its turn, so that reading the clock between them costs
 /// next to nothing; and as many as a report comes for.
 const CHUNK: usize = 32;

@@ -88,6 +88,7 @@ async fn a_flush_counts_what_went_past_the_task() -> Result<(), Failure> {
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "an application has threads of its own")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn threads_without_a_runtime_send_at_once_and_each_in_its_order() -> Result<(), Failure> {
     const THREADS: u32 = 4;
