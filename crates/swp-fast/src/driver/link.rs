@@ -95,12 +95,8 @@ impl Link {
     }
 
     pub(super) fn flush(&self) -> Flush {
-        flush(&self.client)
+        let client = self.client.clone();
+        // It fails only when the client is closed, which the next publish reports.
+        Box::pin(async move { drop(client.flush().await) })
     }
-}
-
-pub(super) fn flush(client: &Client) -> Flush {
-    let client = client.clone();
-    // It fails only when the client is closed, which the next publish reports.
-    Box::pin(async move { drop(client.flush().await) })
 }

@@ -1,15 +1,16 @@
 //! The publisher's task.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::Subscriber as Subscription;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::link::{Flush, Link, LinkChange};
-use super::shortcut::Passed;
 use super::{Alarm, Clock, DenialWatch, Outbox, Past, SessionError, Shortcut, Subjects, lock};
 use crate::proto::{Sender, SenderEvent, Transmit};
 use crate::wire::Seq;
@@ -81,6 +82,8 @@ pub(crate) struct PublishTask {
     past: Option<Past>,
     flush: Option<(Flush, Seq)>,
     transmits: Vec<Transmit>,
+    /// Something went past this task and was not flushed.
+    owes_flush: bool,
 }
 
 /// Starts the task; events come out of the receiver.
@@ -94,10 +97,19 @@ pub(crate) fn run_publisher(
     (outage_timeout, denials): (Duration, DenialWatch),
 ) -> mpsc::Receiver<SenderEvent> {
     let (events, receiver) = mpsc::channel(MAX_EVENTS);
-    let link = Link::new(client, subjects, outage_timeout, denials);
-    let (flush, transmits, alarm) = (None, Vec::new(), Alarm::new(clock));
-    let task =
-        PublishTask { link, clock, alarm, control, inbox, shared, events, past, flush, transmits };
+    let task = PublishTask {
+        link: Link::new(client, subjects, outage_timeout, denials),
+        clock,
+        alarm: Alarm::new(clock),
+        control,
+        inbox,
+        shared,
+        events,
+        past,
+        flush: None,
+        transmits: Vec::new(),
+        owes_flush: false,
+    };
     tokio::spawn(task.run());
     receiver
 }
@@ -124,8 +136,9 @@ impl PublishTask {
         let shared = Arc::clone(&self.shared);
         let over = {
             let mut sender = lock(&shared.sender);
-            if let Some(passed) = shared.shortcut.close() {
-                self.take_over(passed);
+            if let Some(mut left) = shared.shortcut.close() {
+                self.transmits.append(&mut left);
+                self.owes_flush = true;
             }
             match &link {
                 LinkChange::Up => {}
@@ -160,23 +173,33 @@ impl PublishTask {
             self.report(&sender);
             sender.is_over()
         };
-        if link != LinkChange::Down && !self.transmits.is_empty() {
+        if link != LinkChange::Down && (self.owes_flush || !self.transmits.is_empty()) {
             let sent = lock(&self.shared.sender).sent();
-            self.link.publish(&mut self.transmits).await.map_err(SessionError::Nats)?;
+            self.publish().await?;
             if self.flush.is_none() {
                 self.flush = Some((self.link.flush(), sent));
+                self.owes_flush = false;
             }
         }
         Ok(!over)
     }
 
-    /// Goes on from what went past this task. Where something is left, the flush behind that serves for all.
-    fn take_over(&mut self, mut passed: Passed) {
-        self.transmits.append(&mut passed.left);
-        if self.transmits.is_empty() {
-            let flush = passed.flush.unwrap_or_else(|| Box::pin(std::future::ready(())));
-            self.flush = Some((flush, passed.sent));
-        }
+    /// Hands over what is to go out. A flush under way is driven meanwhile: it may have been given the next room
+    /// in the client's queue, and whoever else wants some would wait for ever.
+    async fn publish(&mut self) -> Result<(), SessionError> {
+        let publish = pin!(self.link.publish(&mut self.transmits));
+        let published = match &mut self.flush {
+            None => publish.await,
+            Some((flush, sent)) => match select(publish, flush).await {
+                Either::Left((published, _)) => published,
+                Either::Right(((), publish)) => {
+                    self.shared.progress.send_modify(|progress| progress.flushed = *sent);
+                    self.flush = None;
+                    publish.await
+                }
+            },
+        };
+        published.map_err(SessionError::Nats)
     }
 
     fn take_requests(&self, sender: &mut Sender) {

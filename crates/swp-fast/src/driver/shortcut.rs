@@ -4,23 +4,22 @@
 //! on. It is woken when the next message comes before this one has gone to the socket, so that messages gather
 //! as ever, or when it would wake too late for the frame's timer.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use async_nats::Client;
 use async_nats::connection::State;
+use async_nats::{Client, Statistics};
 use futures_util::FutureExt;
 
-use super::link::{Flush, flush};
 use super::{Clock, Outbox, Subjects, lock};
 use crate::proto::{Sender, Transmit};
 use crate::time::Time;
-use crate::wire::Seq;
 
 /// Opened by the task when it goes to sleep with nothing on its way, closed by it when it goes on: both with
 /// the sender's lock held, as it is where the way is taken, so that frames reach the client in order.
 pub(crate) struct Shortcut {
     client: Client,
+    statistics: Arc<Statistics>,
     clock: Clock,
     subjects: Mutex<Subjects>,
     open: AtomicBool,
@@ -30,18 +29,18 @@ pub(crate) struct Shortcut {
 }
 
 /// What went past the task.
-pub(super) struct Passed {
-    /// Every frame below it was handed to the client, but for those that are left.
-    pub(super) sent: Seq,
-    /// Resolves when that has gone to the socket; `None` once it has.
-    pub(super) flush: Option<Flush>,
+struct Passed {
+    /// It has gone once the client has written so many bytes. Not a flush: the request for one may wait for room in
+    /// the client's queue, and while nobody asks after it nobody else would get any.
+    gone_at_bytes: u64,
     /// What the client had no room for; to be published before anything else.
-    pub(super) left: Vec<Transmit>,
+    left: Vec<Transmit>,
 }
 
 impl Shortcut {
     pub(crate) fn new(client: Client, subjects: Subjects, clock: Clock) -> Shortcut {
         Shortcut {
+            statistics: client.statistics(),
             client,
             clock,
             subjects: Mutex::new(subjects),
@@ -57,10 +56,11 @@ impl Shortcut {
         self.open.store(true, Ordering::Relaxed);
     }
 
-    /// The task goes on, and from what is returned. For the holder of the sender's lock.
-    pub(super) fn close(&self) -> Option<Passed> {
+    /// The task goes on. For the holder of the sender's lock. Some where something went past the task and is still to
+    /// be flushed; what it holds is to be published before that.
+    pub(super) fn close(&self) -> Option<Vec<Transmit>> {
         self.open.store(false, Ordering::Relaxed);
-        lock(&self.passed).take()
+        lock(&self.passed).take().map(|passed| passed.left)
     }
 
     /// Sends what the outbox holds, where the way is open and it is no more than a frame. `false` where the task has
@@ -76,7 +76,9 @@ impl Shortcut {
             return false;
         }
         let mut passed = lock(&self.passed);
-        if !passed.as_mut().is_none_or(Passed::is_gone) {
+        let written = self.statistics.out_bytes.load(Ordering::Relaxed);
+        let gone = |before: &Passed| before.left.is_empty() && written >= before.gone_at_bytes;
+        if !passed.as_ref().is_none_or(gone) {
             return false;
         }
         let Some(job) = lock(outbox).next_alone() else { return false };
@@ -84,37 +86,26 @@ impl Shortcut {
             // As in the task: only a session that is over refuses.
             tracing::debug!(%error, "a write was refused");
         }
-        let left = self.publish(&mut sender);
-        let mut flush = flush(&self.client);
-        // Asks for it; the answer is looked at when the next message comes.
-        let flush = (&mut flush).now_or_never().is_none().then_some(flush);
-        let (sent, all) = (sender.sent(), left.is_empty());
-        *passed = Some(Passed { sent, flush, left });
+        let (bytes, left) = self.publish(&mut sender);
+        let all = left.is_empty();
+        *passed = Some(Passed { gone_at_bytes: written + bytes, left });
         let wakes_at = self.wakes_at.load(Ordering::Relaxed);
         all && sender.poll_timeout().is_none_or(|due| due.as_nanos() >= wakes_at)
     }
 
-    /// Hands the client what it has room for; returns the rest.
-    fn publish(&self, sender: &mut Sender) -> Vec<Transmit> {
-        let (now, mut left) = (self.clock.now(), Vec::new());
+    /// Hands the client what it has room for; returns the bytes of that, and the rest.
+    fn publish(&self, sender: &mut Sender) -> (u64, Vec<Transmit>) {
+        let (now, mut bytes, mut left) = (self.clock.now(), 0, Vec::new());
         let mut subjects = lock(&self.subjects);
         while let Some(transmit) = sender.poll_transmit(now) {
             let publish = self.client.publish(subjects.of(transmit.to), transmit.frame.clone());
             // What follows one that is left has to be left too.
-            if !left.is_empty() || !matches!(publish.now_or_never(), Some(Ok(()))) {
+            if left.is_empty() && matches!(publish.now_or_never(), Some(Ok(()))) {
+                bytes += transmit.frame.len() as u64;
+            } else {
                 left.push(transmit);
             }
         }
-        left
-    }
-}
-
-impl Passed {
-    /// Whether all of it has gone to the socket.
-    fn is_gone(&mut self) -> bool {
-        if self.flush.as_mut().is_some_and(|flush| flush.now_or_never().is_some()) {
-            self.flush = None;
-        }
-        self.flush.is_none() && self.left.is_empty()
+        (bytes, left)
     }
 }
