@@ -13,7 +13,8 @@ use swp_fast::{
 use super::{Load, Outcome, read};
 use crate::Failure;
 
-async fn endpoint(url: &str) -> Result<Endpoint, Failure> {
+/// An end of its own connection.
+pub(crate) async fn endpoint(url: &str) -> Result<Endpoint, Failure> {
     Ok(Endpoint::new(async_nats::connect(url).await?, EndpointConfig::default()).await?)
 }
 
