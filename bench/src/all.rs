@@ -21,7 +21,7 @@ pub(crate) struct Options {
     quick: bool,
 }
 
-const MODES: [&str; 5] = ["throughput", "latency", "fanout", "replay", "cpu"];
+const MODES: [&str; 6] = ["throughput", "latency", "fanout", "replay", "latecomer", "cpu"];
 
 /// What a mode is told.
 fn arguments(mode: &str, dir: &Path, quick: bool) -> Vec<String> {

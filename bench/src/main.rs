@@ -8,6 +8,7 @@
 mod all;
 mod cpu;
 mod fanout;
+mod latecomer;
 mod latency;
 mod machine;
 mod peers;
@@ -48,6 +49,8 @@ enum Mode {
     Fanout(fanout::Options),
     /// A capture from disk and from memory, and the disk alone
     Replay(replay::Options),
+    /// What a consumer that came late costs one that was there from the start
+    Latecomer(latecomer::Options),
     /// Processor time of publisher, consumer and broker
     Cpu(cpu::Options),
     /// All modes, into a folder
@@ -68,6 +71,7 @@ fn run(mode: Mode) -> Result<(), Failure> {
         Mode::Latency(options) => latency::run(&options, &mut Stage::new()?),
         Mode::Fanout(options) => fanout::run(&options, &mut Stage::new()?),
         Mode::Replay(options) => replay::run(&options, &mut Stage::new()?),
+        Mode::Latecomer(options) => latecomer::run(&options, &Stage::new()?),
         Mode::Cpu(options) => cpu::run(&options, &Stage::new()?),
         Mode::All(options) => all::run(&options),
         Mode::Report(options) => report::run(&options),

@@ -120,6 +120,37 @@ pub(crate) struct Replay {
     pub(crate) seconds: f64,
 }
 
+/// Why a phase with a latecomer, or beside one, says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Discarded {
+    /// The stream came to its end.
+    Ended,
+    /// The latecomer reached the present, and was no latecomer any more.
+    CaughtUp,
+}
+
+/// A line of `latecomer.jsonl`: one phase of a replay to a consumer that was there from the start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Latecomer {
+    /// Payload bytes of a message.
+    pub(crate) size: usize,
+    /// The capture lies in memory, not on a disk.
+    pub(crate) in_memory: bool,
+    pub(crate) round: usize,
+    /// Counted from 0 in each round; every other one has a latecomer.
+    pub(crate) phase: usize,
+    /// A consumer that came late is sent the stream from its start meanwhile.
+    pub(crate) latecomer: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) discarded: Option<Discarded>,
+    /// Messages that the consumer from the start read in the phase.
+    pub(crate) messages: u64,
+    /// Messages that the latecomer read in it.
+    pub(crate) late_messages: u64,
+    pub(crate) seconds: f64,
+}
+
 /// A line of `cpu.jsonl`: processor time of one process over one round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Cpu {

@@ -1,7 +1,7 @@
 //! Where all peers are measured: one broker, one runtime, and captures that are made once.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nats_child::NatsServer;
 use swp_replay::capture::{CaptureWriter, Ending, WriterOptions};
@@ -20,6 +20,26 @@ fn workers() -> usize {
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     Ok(builder.worker_threads(workers()).enable_all().build()?)
+}
+
+/// Writes a capture of `count` messages with payloads of `size` bytes; it is on the disk when this returns.
+pub(crate) fn write_capture(
+    path: &Path,
+    size: usize,
+    count: u64,
+    block_bytes: usize,
+) -> Result<(), Failure> {
+    let options = WriterOptions { block_bytes, ..WriterOptions::default() };
+    let mut writer = CaptureWriter::create(path, options)?;
+    let options = GenerateOptions {
+        messages: count,
+        min_bytes: size,
+        max_bytes: size,
+        ..GenerateOptions::default()
+    };
+    generate(&options, &mut writer)?;
+    writer.finish(Ending::default())?;
+    Ok(())
 }
 
 /// Brokers, runtime and captures of a run.
@@ -75,22 +95,13 @@ impl Stage {
         count: u64,
         block_bytes: Option<usize>,
     ) -> Result<PathBuf, Failure> {
-        let options = WriterOptions::default();
-        let block_bytes = block_bytes.unwrap_or(options.block_bytes);
+        let block_bytes = block_bytes.unwrap_or(WriterOptions::default().block_bytes);
         let key = (block_bytes, size, count);
         if let Some(path) = self.captures.get(&key) {
             return Ok(path.clone());
         }
         let path = self.folder.path().join(format!("{block_bytes}-{size}-{count}.dat"));
-        let mut writer = CaptureWriter::create(&path, WriterOptions { block_bytes, ..options })?;
-        let options = GenerateOptions {
-            messages: count,
-            min_bytes: size,
-            max_bytes: size,
-            ..GenerateOptions::default()
-        };
-        generate(&options, &mut writer)?;
-        writer.finish(Ending::default())?;
+        write_capture(&path, size, count, block_bytes)?;
         self.captures.insert(key, path.clone());
         Ok(path)
     }

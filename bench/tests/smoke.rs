@@ -71,3 +71,15 @@ fn replay() {
     let (table, lines) = run("replay", "--quick --size 1KiB --bytes 1MiB --rounds 1");
     assert_eq!((all(&lines, "kind", "stream"), all(&lines, "kind", "read")), (7, 8), "{table}");
 }
+
+#[test]
+fn latecomer() {
+    let (table, lines) = run("latecomer", "--bytes 32MiB --phase 10ms --rounds 1");
+    assert!(table.contains("| message | capture in | alone MB/s |"), "{table}");
+    // How many phases a replay lasts for is the machine's to say; they alternate, and it ends in the last.
+    for (number, line) in lines.iter().enumerate() {
+        assert_eq!(line["phase"], number, "{lines:?}");
+        assert_eq!(line["latecomer"], number % 2 == 1, "{lines:?}");
+    }
+    assert_eq!(lines.last().unwrap()["discarded"], "ended", "{lines:?}");
+}

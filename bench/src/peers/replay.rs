@@ -12,7 +12,7 @@ use super::{Outcome, swp};
 use crate::Failure;
 
 /// Reads the capture through and sends it.
-async fn play(
+pub(crate) async fn play(
     publisher: &Publisher,
     capture: &Capture,
     options: DiskOptions,

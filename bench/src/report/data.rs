@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::ReportError;
 use super::micro::Micro;
-use crate::record::{Cpu, Fanout, Latency, Replay, Run, Throughput};
+use crate::record::{Cpu, Fanout, Latecomer, Latency, Replay, Run, Throughput};
 
 /// Everything that a folder holds.
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ pub(super) struct Data {
     pub(super) latency: Vec<Latency>,
     pub(super) fanout: Vec<Fanout>,
     pub(super) replay: Vec<Replay>,
+    pub(super) latecomer: Vec<Latecomer>,
     pub(super) cpu: Vec<Cpu>,
     pub(super) micro: Vec<Micro>,
     /// Missing in runs of before it was kept.
@@ -30,6 +31,7 @@ impl Data {
             latency: lines(dir, "latency.jsonl")?,
             fanout: lines(dir, "fanout.jsonl")?,
             replay: lines(dir, "replay.jsonl")?,
+            latecomer: lines(dir, "latecomer.jsonl")?,
             cpu: lines(dir, "cpu.jsonl")?,
             micro: lines(dir, "micro.jsonl")?,
             run: run(dir)?,
@@ -45,6 +47,7 @@ impl Data {
             && self.latency.is_empty()
             && self.fanout.is_empty()
             && self.replay.is_empty()
+            && self.latecomer.is_empty()
             && self.cpu.is_empty()
             && self.micro.is_empty()
     }

@@ -54,6 +54,10 @@ pub(super) fn render(name: &str, data: &Data, summary: &Summary, plots: &[Plot])
     let note = "A capture to a consumer over NATS, with the digests stored in it; the same stream from memory, \
         hashed as it goes; and the disk alone.";
     section(&mut out, "Replay", note, &of("replay"), &tables::replay(summary));
+    let note = "While a capture is replayed at line rate to one consumer, another comes late, is sent everything from its \
+        start, and leaves again: what the first reads beside it, and in the phases before and behind. `pace kept` is \
+        the median of the ratios, with the least and the most.";
+    section(&mut out, "Latecomers", note, &[], &tables::latecomers(summary));
     let note = "Processor time by process; medians.";
     section(&mut out, "Processor time", note, &[], &tables::cpu(summary));
     let note = "By criterion, in `bench/benches` and `crates/swp-fast/benches`: the median, and the interval in which \

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::data::Data;
 use super::micro::Micro;
 use super::stats::{Spread, spread};
+use crate::latecomer::{Compared, compare};
 use crate::record::{LatencyKind, ReplayKind, Throughput};
 
 /// Who was measured, in the order in which tables and legends name them.
@@ -67,6 +68,19 @@ pub(super) struct Source {
     pub(super) block_bytes: usize,
 }
 
+/// A consumer from the start, beside one that came late. Messages a second.
+#[derive(Debug)]
+pub(super) struct Beside {
+    pub(super) alone_per_s: Spread,
+    pub(super) beside_per_s: Spread,
+    pub(super) late_per_s: Spread,
+    /// The part of its pace that the first kept.
+    pub(super) kept: Spread,
+    /// Phases with a latecomer that were compared, and those that could not be.
+    pub(super) phases: usize,
+    pub(super) discarded: usize,
+}
+
 /// Processor time, in seconds.
 #[derive(Debug)]
 pub(super) struct Used {
@@ -88,6 +102,8 @@ pub(super) struct Summary {
     pub(super) fanout: BTreeMap<(bool, usize, usize, String), Spreading>,
     /// Bytes a second.
     pub(super) replay: BTreeMap<Source, Spread>,
+    /// By size, and whether the capture lies in memory.
+    pub(super) latecomers: BTreeMap<(usize, bool), Beside>,
     /// By process, size and series.
     pub(super) cpu: BTreeMap<(String, usize, String), Used>,
     pub(super) micro: Vec<Micro>,
@@ -108,6 +124,7 @@ impl Summary {
             latency: latency(data),
             fanout: fanout(data),
             replay: replay(data),
+            latecomers: latecomers(data),
             cpu: cpu(data),
             micro: data.micro.clone(),
         }
@@ -240,6 +257,24 @@ fn replay(data: &Data) -> BTreeMap<Source, Spread> {
         Some((source, spread(rounds.iter().map(|r| r.bytes as f64 / r.seconds))?))
     });
     rates.collect()
+}
+
+fn latecomers(data: &Data) -> BTreeMap<(usize, bool), Beside> {
+    let groups = grouped(&data.latecomer, |l| (l.size, l.in_memory));
+    let all = groups.into_iter().filter_map(|(key, lines)| {
+        let compared = compare(lines.iter().copied());
+        let of = |value: fn(&Compared) -> f64| spread(compared.iter().map(value));
+        let beside = Beside {
+            alone_per_s: of(|c| c.alone_per_s)?,
+            beside_per_s: of(|c| c.beside_per_s)?,
+            late_per_s: of(|c| c.late_per_s)?,
+            kept: of(Compared::kept)?,
+            phases: compared.len(),
+            discarded: lines.iter().filter(|l| l.latecomer).count() - compared.len(),
+        };
+        Some((key, beside))
+    });
+    all.collect()
 }
 
 fn cpu(data: &Data) -> BTreeMap<(String, usize, String), Used> {

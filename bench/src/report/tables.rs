@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::stats::{Spread, bytes, count, duration, number};
 use super::summary::{Load, Source, Summary};
 use super::targets::Target;
+use crate::latecomer::place_name;
 use crate::table::{DASH, Table};
 
 /// A table; empty where it has no rows.
@@ -189,6 +190,37 @@ pub(super) fn replay(summary: &Summary) -> String {
         })
         .collect();
     table(&["what", "message", "how", "reads in flight", "block", "MB/s"], rows)
+}
+
+pub(super) fn latecomers(summary: &Summary) -> String {
+    let rows: Vec<_> = summary
+        .latecomers
+        .iter()
+        .map(|((size, in_memory), beside)| {
+            let in_megabytes = *size as f64 * 1e-6;
+            vec![
+                bytes(*size),
+                place_name(*in_memory).to_owned(),
+                number(beside.alone_per_s.median * in_megabytes),
+                number(beside.beside_per_s.median * in_megabytes),
+                number(beside.late_per_s.median * in_megabytes),
+                with_spread(beside.kept, 1.0),
+                beside.phases.to_string(),
+                beside.discarded.to_string(),
+            ]
+        })
+        .collect();
+    let head = [
+        "message",
+        "capture in",
+        "alone, MB/s",
+        "beside a latecomer, MB/s",
+        "the latecomer, MB/s",
+        "pace kept",
+        "phases",
+        "discarded",
+    ];
+    table(&head, rows)
 }
 
 pub(super) fn cpu(summary: &Summary) -> String {

@@ -72,6 +72,7 @@ pub(super) fn evaluate(summary: &Summary) -> Vec<Target> {
     targets.extend(replay(summary));
     targets.extend(latency(summary));
     targets.extend(fanout(summary));
+    targets.extend(latecomers(summary));
     targets.extend(micro(summary));
     targets
 }
@@ -195,6 +196,17 @@ fn fanout(summary: &Summary) -> Vec<Target> {
             |peer| Some(summary.spreading(false, size, FANOUT_CONSUMERS, peer)?.sum_per_s.median);
         let what = format!("{}: one to {FANOUT_CONSUMERS}, sum of swp to raw", bytes(size));
         Some(at_least(what, bound, ratio(of("swp"), of("raw"))))
+    });
+    rows.collect()
+}
+
+/// From memory only: from a disk two readers share what it gives, and it decides.
+fn latecomers(summary: &Summary) -> Vec<Target> {
+    let measured = summary.latecomers.iter().filter(|((_, in_memory), _)| *in_memory);
+    let rows = or_none(measured.map(|((size, _), _)| *size).collect()).into_iter().map(|size| {
+        let beside = size.and_then(|size| summary.latecomers.get(&(size, true)));
+        let what = at("what others keep of their pace beside a latecomer", size);
+        at_least(what, 0.8, beside.map(|beside| beside.kept.median))
     });
     rows.collect()
 }

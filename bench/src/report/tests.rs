@@ -80,6 +80,22 @@ fn measured() -> tempfile::TempDir {
         replay("read", "disk", "pread", "cold", true, 310_000_000),
     ];
     put(path, "replay.jsonl", &replays);
+    let late = |phase: usize, messages: u64, late_messages: u64| {
+        let latecomer = phase % 2 == 1;
+        format!(
+            r#"{{"size":1024,"in_memory":true,"round":0,"phase":{phase},"latecomer":{latecomer},"messages":{messages},"late_messages":{late_messages},"seconds":1.0}}"#
+        )
+    };
+    let mut phases: Vec<String> =
+        [(600_000, 0), (600_000, 60_000), (600_000, 0), (450_000, 50_000), (600_000, 0)]
+            .into_iter()
+            .enumerate()
+            .map(|(phase, (messages, late_messages))| late(phase, messages, late_messages))
+            .collect();
+    let ended =
+        late(5, 100_000, 10_000).replace(r#""messages""#, r#""discarded":"ended","messages""#);
+    phases.push(ended);
+    put(path, "latecomer.jsonl", &phases);
     let cpu = r#"{"peer":"swp","integrity":"crc32c","size":1024,"round":0,"process":"broker","user_s":0.25,"system_s":0.5,"bytes":500000000,"messages":500000}"#;
     put(path, "cpu.jsonl", &[cpu.to_owned()]);
     let micro = r#"{"name":"try_send, sending/64 B","count":1,"unit":"element","median_ns":42.5,"low_ns":40.0,"high_ns":45.0}"#;
@@ -145,6 +161,8 @@ fn targets_are_judged_by_medians() {
     assert_eq!(judged("one to 4"), (Some(5.0), Some(true)));
     assert_eq!(judged("replay, warm"), (Some(1.1), Some(true)));
     assert_eq!(judged("replay, cold"), (Some(2.0), Some(true)));
+    // 1 and 0.75.
+    assert_eq!(judged("1 KiB: what others keep"), (Some(0.875), Some(true)));
     assert_eq!(judged("try_send"), (Some(42.5), Some(true)));
 }
 
@@ -158,6 +176,18 @@ fn a_huge_message_that_was_lost_was_not_delivered() {
     };
     assert_eq!(find(&evaluate(0), "16 MiB").value, Some(1.2));
     assert_eq!(find(&evaluate(1), "16 MiB").value, None);
+}
+
+#[test]
+fn results_of_before_there_were_latecomers_are_shown_without() {
+    let dir = measured();
+    std::fs::remove_file(dir.path().join("latecomer.jsonl")).unwrap();
+    let data = Data::read(dir.path()).unwrap();
+    let summary = Summary::new(&data);
+    let targets = targets::evaluate(&summary);
+    let target = find(&targets, "what others keep of their pace beside a latecomer");
+    assert_eq!((target.value, target.verdict()), (None, "not measured"));
+    assert!(!page::render("old", &data, &summary, &[]).contains("## Latecomers"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //!   record      one message of the stream and its encoding
 //!   capture     the file: blocks of ready-to-send frame bodies, writer, reader, recovery
 //!   disk        blocks from the disk into pooled, aligned buffers: io_uring, or pread
+//!   past        a capture, read again for consumers that come late to its replay
 //!   generate    captures of made-up traffic, for tests and measurements
 //! ```
 //!
@@ -15,4 +16,5 @@
 pub mod capture;
 pub mod disk;
 pub mod generate;
+pub mod past;
 pub mod record;

@@ -6,8 +6,8 @@
 //!   interrupt    Ctrl-C                       record_nats  subjects -> capture
 //!   progress     while it runs                inspect      info, verify, cat, gen
 //!   resume       how a recv goes on           recover      damaged capture -> whole capture
-//!   saved        how a play goes on           past         a capture, read again for latecomers
-//!   report       when it has ended            error        one sentence and an exit code
+//!   saved        how a play goes on           report       when it has ended
+//!   error        one sentence and an exit code
 //! ```
 #![forbid(unsafe_code)]
 
@@ -17,7 +17,6 @@ mod error;
 mod inspect;
 mod interrupt;
 mod pace;
-mod past;
 mod play;
 mod progress;
 mod record_nats;

@@ -1,15 +1,17 @@
 //! A capture as the past of its own replay: for consumers that come late, or come back.
 
 use swp_fast::{OpenPast, PastFrame, PastFrames};
-use swp_replay::capture::Capture;
 use tokio::sync::mpsc;
+
+use crate::capture::Capture;
 
 /// Frames read ahead for one consumer: 1 MiB of full ones, a quarter of its default window.
 const READ_AHEAD: usize = 64;
 
 /// Opens `capture` at any of its frames, and reads on from there on a thread of its own. Where `verifies`
-/// is set, bodies are compared with their digests, because the consumer is not given those.
-pub(crate) fn open(capture: &Capture, verifies: bool) -> OpenPast {
+/// is set, bodies are compared with their digests, because the consumer is not given those. For
+/// `swp_fast::Endpoint::publish_rewindable`; it reads within a tokio runtime.
+pub fn open(capture: &Capture, verifies: bool) -> OpenPast {
     let capture = capture.clone();
     Box::new(move |from| read_from(capture.clone(), from, verifies))
 }
@@ -47,8 +49,9 @@ fn send_from(
     Ok(())
 }
 
-/// The position in the index of the block that holds a frame, and how many frames of it come before.
-pub(crate) fn position_of(capture: &Capture, frame: u64) -> (usize, usize) {
+/// The position in the index of the block that holds a frame, and how many frames of it come before; behind
+/// the last block where the capture has no such frame.
+pub fn position_of(capture: &Capture, frame: u64) -> (usize, usize) {
     let mut before = 0;
     for (position, entry) in capture.index().iter().enumerate() {
         let end = before + entry.frames.len() as u64;

@@ -12,12 +12,12 @@ use swp_fast::{
 };
 use swp_replay::capture::{Block, Capture, CaptureError, Unpacker};
 use swp_replay::disk::{Disk, DiskOptions};
+use swp_replay::past;
 
 use crate::cli::{Late, OnSlow, PlayArgs};
 use crate::connect::{self, Broker, SESSION_CAPACITY};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::past;
 use crate::progress::Progress;
 use crate::report::{Report, Transfer};
 use crate::saved::{SAVE_INTERVAL, SavedFile};
