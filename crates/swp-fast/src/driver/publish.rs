@@ -123,7 +123,9 @@ impl PublishTask {
                 Err(error) => return self.end(Err(error)),
             }
         }
-        // The last frames (CLOSED, RESET) are on their way before anybody hears of the end.
+        // The last frames (CLOSED, RESET) are on their way before anybody hears of the end. The flush before must
+        // not keep room in the client's queue that this one waits for.
+        self.flush = None;
         self.link.flush().await;
         let outcome = lock(&self.shared.sender).outcome();
         self.end(outcome.unwrap_or(Ok(())).map_err(SessionError::Protocol));
