@@ -10,6 +10,9 @@ use swp_fast::{
     Endpoint, EndpointConfig, PublishConfig, Publisher, SubscribeConfig, Subscriber, TrySendError,
 };
 
+/// Far beyond what anything here takes.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// A publisher whose client takes `client_capacity` commands at once, and its consumer.
@@ -123,6 +126,28 @@ async fn threads_without_a_runtime_send_at_once_and_each_in_its_order() -> Resul
     }
     for thread in sending {
         thread.join().map_err(|_| "a thread panicked")??;
+    }
+    Ok(())
+}
+
+/// Who waits for room hears of it also where a message that took it went past the task.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_message_beside_a_lone_one_is_not_forgotten() -> Result<(), Failure> {
+    let server = NatsServer::start()?;
+    let (publisher, mut subscriber) = pair(&server, 2048).await?;
+    let publisher = Arc::new(publisher);
+    let large = bytes::Bytes::from(vec![7; PublishConfig::default().queue_bytes]);
+    for round in 0..300 {
+        let (small, other) = (Arc::clone(&publisher), Arc::clone(&publisher));
+        let message = large.clone();
+        let small = tokio::spawn(async move { small.send(&b"small"[..]).await.map(|_| ()) });
+        let other = tokio::spawn(async move { other.send(message).await.map(|_| ()) });
+        for _ in 0..2 {
+            let received = tokio::time::timeout(LIMIT, subscriber.next()).await;
+            received.map_err(|_| format!("round {round}: forgotten"))?.ok_or("the end")??;
+        }
+        small.await??;
+        other.await??;
     }
     Ok(())
 }

@@ -58,7 +58,7 @@ pub(crate) struct PublishShared {
 impl PublishShared {
     /// The outbox is no longer empty.
     pub(crate) fn note_queued(&self) {
-        if !self.shortcut.take(&self.sender, &self.outbox) {
+        if !self.shortcut.take(&self.sender, &self.outbox, &self.room) {
             self.wake.notify_one();
         }
     }
@@ -82,7 +82,7 @@ pub(crate) struct PublishTask {
     past: Option<Past>,
     flush: Option<(Flush, Seq)>,
     transmits: Vec<Transmit>,
-    /// Something went past this task and was not flushed.
+    /// Something went out and was not flushed.
     owes_flush: bool,
 }
 
@@ -178,9 +178,10 @@ impl PublishTask {
         if link != LinkChange::Down && (self.owes_flush || !self.transmits.is_empty()) {
             let sent = lock(&self.shared.sender).sent();
             self.publish().await?;
-            if self.flush.is_none() {
+            // What goes out behind a flush needs another, once that has returned.
+            self.owes_flush = self.flush.is_some();
+            if !self.owes_flush {
                 self.flush = Some((self.link.flush(), sent));
-                self.owes_flush = false;
             }
         }
         Ok(!over)
@@ -260,7 +261,7 @@ impl PublishTask {
             let sender = lock(&self.shared.sender);
             let deadline = self.link.wake_at(now, sender.poll_timeout().unwrap_or(now));
             let wakes_at = self.alarm.set(deadline);
-            if self.flush.is_none() && self.transmits.is_empty() {
+            if self.flush.is_none() && self.link.is_up() && self.transmits.is_empty() {
                 self.shared.shortcut.open(wakes_at);
             }
         }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use async_nats::connection::State;
 use async_nats::{Client, Statistics};
 use futures_util::FutureExt;
+use tokio::sync::Notify;
 
 use super::{Clock, Outbox, Subjects, lock};
 use crate::proto::{Sender, Transmit};
@@ -30,8 +31,9 @@ pub(crate) struct Shortcut {
 
 /// What went past the task.
 struct Passed {
-    /// It has gone once the client has written so many bytes. Not a flush: the request for one may wait for room in
-    /// the client's queue, and while nobody asks after it nobody else would get any.
+    /// It has gone when the client's count of bytes is here; sooner where others use the client, which costs a
+    /// message's company and no more. Not a flush: the request for one may wait for room in the client's queue,
+    /// and while nobody asks after it nobody else would get any.
     gone_at_bytes: u64,
     /// What the client had no room for; to be published before anything else.
     left: Vec<Transmit>,
@@ -65,7 +67,12 @@ impl Shortcut {
 
     /// Sends what the outbox holds, where the way is open and it is no more than a frame. `false` where the task has
     /// to be woken.
-    pub(crate) fn take(&self, sender: &Mutex<Sender>, outbox: &Mutex<Outbox>) -> bool {
+    pub(crate) fn take(
+        &self,
+        sender: &Mutex<Sender>,
+        outbox: &Mutex<Outbox>,
+        room: &Notify,
+    ) -> bool {
         if !self.open.load(Ordering::Relaxed) {
             return false;
         }
@@ -82,6 +89,7 @@ impl Shortcut {
             return false;
         }
         let Some(job) = lock(outbox).next_alone() else { return false };
+        room.notify_waiters();
         if let Err(error) = job.write(&mut sender) {
             // As in the task: only a session that is over refuses.
             tracing::debug!(%error, "a write was refused");
@@ -93,15 +101,18 @@ impl Shortcut {
         all && sender.poll_timeout().is_none_or(|due| due.as_nanos() >= wakes_at)
     }
 
-    /// Hands the client what it has room for; returns the bytes of that, and the rest.
+    /// Hands the client what it has room for; returns what it will count for that, and the rest.
     fn publish(&self, sender: &mut Sender) -> (u64, Vec<Transmit>) {
         let (now, mut bytes, mut left) = (self.clock.now(), 0, Vec::new());
         let mut subjects = lock(&self.subjects);
         while let Some(transmit) = sender.poll_transmit(now) {
-            let publish = self.client.publish(subjects.of(transmit.to), transmit.frame.clone());
+            let subject = subjects.of(transmit.to);
+            // async-nats counts subject and payload when it takes a message up, and again when it writes them.
+            let counted = 2 * (subject.len() + transmit.frame.len()) as u64;
+            let publish = self.client.publish(subject, transmit.frame.clone());
             // What follows one that is left has to be left too.
             if left.is_empty() && matches!(publish.now_or_never(), Some(Ok(()))) {
-                bytes += transmit.frame.len() as u64;
+                bytes += counted;
             } else {
                 left.push(transmit);
             }
