@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use crate::capture::Capture;
 
-/// Frames read ahead for one consumer: 1 MiB of full ones, a quarter of its default window.
+/// Frames read ahead for one consumer: 1 MiB of full ones, a sixteenth of its default window.
 const READ_AHEAD: usize = 64;
 
 /// Opens `capture` at any of its frames, and reads on from there on a thread of its own. Where `verifies`

@@ -16,8 +16,8 @@ use super::{Alarm, Clock, DenialWatch, Subjects, SubscribeFailure, lock};
 use crate::proto::{Receiver, ReceiverEvent, Transmit};
 use crate::time::Time;
 
-/// Frames taken in one turn before a report goes out: an eighth of the default window, so that the
-/// publisher is never kept waiting by a long queue.
+/// Frames taken in one turn before a report goes out: half a MiB of full ones, a small part of the default
+/// window, so that the publisher is never kept waiting by a long queue.
 const FRAMES_PER_TURN: usize = 32;
 
 /// A frame smaller than this is copied out of the client's read buffer (64 KiB), which it would else keep
