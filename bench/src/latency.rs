@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// Round trips of a closed round [default: 20000]
     #[arg(long)]
     trips: Option<u64>,
+    /// Only round trips
+    #[arg(long, conflicts_with_all = ["duration", "calibrate", "tick"])]
+    closed: bool,
     /// How long an open round offers its rate [default: 5s]
     #[arg(long, value_parser = units::duration)]
     duration: Option<Duration>,
@@ -123,17 +126,10 @@ fn measure(
     let quick = options.quick;
     let rounds = options.rounds.unwrap_or(if quick { 1 } else { 3 });
     let trips = options.trips.unwrap_or(if quick { 2000 } else { 20_000 });
-    let duration = Duration::from_millis(if quick { 1000 } else { 5000 });
-    let duration = options.duration.unwrap_or(duration);
-    let most = options.calibrate.unwrap_or(if quick { 200_000 } else { 1_000_000 });
-    let maximum = raw_maximum(stage, size, most)?;
-    eprintln!("raw carries {} messages of {size} B a second", show_rate(maximum));
     let mut kinds = vec![Kind::Closed { trips }];
-    kinds.extend(PERCENTS.map(|percent| {
-        let rate = maximum * f64::from(percent) / 100.0;
-        let count = ((rate * duration.as_secs_f64()) as u64).max(1);
-        Kind::Open { percent, rate, count }
-    }));
+    if !options.closed {
+        kinds.extend(open_kinds(options, stage, size)?);
+    }
     for kind in kinds {
         for round in 0..rounds {
             for turn in 0..2 {
@@ -147,6 +143,25 @@ fn measure(
         }
     }
     Ok(())
+}
+
+/// The rates to offer, by what raw carries here and now.
+fn open_kinds(
+    options: &Options,
+    stage: &mut Stage,
+    size: usize,
+) -> Result<[Kind; PERCENTS.len()], Failure> {
+    let quick = options.quick;
+    let duration = Duration::from_millis(if quick { 1000 } else { 5000 });
+    let duration = options.duration.unwrap_or(duration);
+    let most = options.calibrate.unwrap_or(if quick { 200_000 } else { 1_000_000 });
+    let maximum = raw_maximum(stage, size, most)?;
+    eprintln!("raw carries {} messages of {size} B a second", show_rate(maximum));
+    Ok(PERCENTS.map(|percent| {
+        let rate = maximum * f64::from(percent) / 100.0;
+        let count = ((rate * duration.as_secs_f64()) as u64).max(1);
+        Kind::Open { percent, rate, count }
+    }))
 }
 
 /// Messages a second that raw pub/sub delivers here and now.
