@@ -43,8 +43,8 @@ pub use stats::{ConsumerStats, DropCounts, PublisherStats, SubscriberStats};
 
 use std::time::Duration;
 
-/// A consumer reports at the latest this long after a frame arrived. It is the resolution of the
-/// timers that drive it, and small beside the round trip of any network worth waiting for.
+/// A consumer reports at the latest this long after a frame arrived that no other follows. It is the resolution
+/// of the timers that drive it, and small beside the round trip of any network worth waiting for.
 pub const ACK_DELAY: Duration = Duration::from_millis(1);
 
 /// How long a consumer may hold a report back when so many share the way back: the more, the longer, so

@@ -18,6 +18,11 @@ const FRAMES_PER_REPORT_AND_MEMBER: u64 = 64;
 /// ... and as long as so many arrive within this time for each of them. A trickle is reported sooner.
 const BUSY_DELAY_PER_MEMBER: Duration = Duration::from_micros(1_500);
 
+/// While frames come one by one, a report waits for a pause, but no longer than this: as QUIC's do (RFC 9000
+/// section 18.2, "max_ack_delay", 25 ms). The publisher asks only when it has sent nothing for a while, so a
+/// lost tail is repaired as soon as ever.
+const TRICKLE_DELAY: Duration = Duration::from_millis(20);
+
 /// A report is due when this part of the window was read since the last one told of credit.
 const WINDOW_PARTS: u64 = 4;
 
@@ -39,8 +44,12 @@ impl Receiver {
         if self.unreported >= often.min((self.config.window_frames / WINDOW_PARTS).max(1)) {
             self.ack_now = true;
         }
-        self.ack_at.get_or_insert(now + ack_delay(self.members()));
-        self.unreported_since.get_or_insert(now);
+        let since = *self.unreported_since.get_or_insert(now);
+        if !self.hurried {
+            let delay = ack_delay(self.members());
+            let pause = (now + delay).min(since + TRICKLE_DELAY.max(delay));
+            self.ack_at = Some(self.ack_at.map_or(pause, |at| at.max(pause)));
+        }
     }
 
     /// When a report that is due at `at` really is: amid a busy stream it waits for more to report on.

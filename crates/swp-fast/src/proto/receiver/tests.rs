@@ -101,6 +101,24 @@ fn receipt_is_reported_within_the_ack_delay_and_credit_stays_until_read() {
 }
 
 #[test]
+fn while_frames_come_one_by_one_a_report_waits_for_a_pause() {
+    let mut receiver = joined(1_000, 1_000_000);
+    let (mut now, mut reports) = (at(0), Vec::new());
+    for number in 0..60 {
+        now = now + ACK_DELAY * 9 / 10;
+        receiver.handle_frame(now, &data(number, b"trickles"));
+        assert!(receiver.read(now).is_some());
+        if let Some(ack) = report(&mut receiver, now) {
+            reports.push((now.as_nanos() / 1_000, ack.cumulative.get(), ack.delay_us));
+        }
+    }
+    // 20 ms after the first that they tell of; and in the pause that follows.
+    assert_eq!(reports, [(21_600, 24, 0), (43_200, 48, 0)]);
+    assert_eq!(receiver.poll_timeout(), Some(now + ACK_DELAY));
+    assert_eq!(report(&mut receiver, now + ACK_DELAY).expect("due").cumulative, seq(60));
+}
+
+#[test]
 fn a_gap_is_reported_at_once_and_so_is_what_fills_it() {
     let mut receiver = joined(100, 100_000);
     receiver.handle_frame(at(10), &data(3, b"early"));
