@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_nats::ConnectOptions;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use nats_child::NatsServer;
 use swp_fast::{
     Endpoint, EndpointConfig, PublishConfig, Publisher, SubscribeConfig, Subscriber, TrySendError,
@@ -76,6 +76,30 @@ async fn on_one_thread_too() -> Result<(), Failure> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_client_that_has_room_for_one_command() -> Result<(), Failure> {
     lone_and_bursts(1).await
+}
+
+/// Who waits takes what arrives by itself; where it has given up waiting, its task does.
+async fn given_up_waiting() -> Result<(), Failure> {
+    let server = NatsServer::start()?;
+    let (publisher, mut subscriber) = pair(&server, 2048).await?;
+    for n in 0..200_u32 {
+        assert!(subscriber.next().now_or_never().is_none(), "nothing was sent");
+        let sent = publisher.try_send(&n.to_be_bytes())?;
+        publisher.acked(sent).await?;
+        expect(&mut subscriber, n).await?;
+    }
+    assert_eq!(publisher.stats().retransmits, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn messages_are_reported_though_who_waited_for_them_has_gone() -> Result<(), Failure> {
+    tokio::time::timeout(LIMIT, given_up_waiting()).await?
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn also_on_other_threads() -> Result<(), Failure> {
+    tokio::time::timeout(LIMIT, given_up_waiting()).await?
 }
 
 /// The task sleeps while messages go past it; a flush still ends.

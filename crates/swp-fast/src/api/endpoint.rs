@@ -1,11 +1,9 @@
 //! Where streams begin: a NATS client, and what must be known of how it was made.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::Client;
-use futures_util::task::AtomicWaker;
 use tokio::sync::{Notify, watch};
 
 use super::publisher::Publisher;
@@ -171,19 +169,11 @@ impl Endpoint {
         let nats = |error: async_nats::SubscribeError| SubscribeError::Nats(error.to_string());
         let data = self.client.subscribe(subjects.data.clone()).await.map_err(nats)?;
         let inbox = self.client.subscribe(subjects.inbox(id)).await.map_err(nats)?;
-        let shared = Arc::new(SubscribeShared {
-            receiver: Mutex::new(receiver),
-            app: AtomicWaker::new(),
-            wake: Notify::new(),
-            wakes_at: AtomicU64::new(0),
-            failure: Mutex::new(None),
-            ended: watch::Sender::new(false),
-        });
+        let shared = Arc::new(SubscribeShared::new(receiver, self.clock, (data, inbox)));
         run_subscriber(
             self.client.clone(),
             subjects,
             self.clock,
-            (data, inbox),
             Arc::clone(&shared),
             (self.config.outage_timeout, denials),
         );

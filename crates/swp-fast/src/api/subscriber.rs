@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use super::{Batch, ReceiveError};
 use crate::config::ConfirmEnd;
 use crate::driver::{Clock, SubscribeShared, lock};
 use crate::proto::{Assembler, ReadyFrame, Receiver, SubscriberStats};
+use crate::time::Time;
 use crate::wire::{Fragment, Kind, Messages, Resume};
 
 /// What has arrived, in order.
@@ -56,7 +56,7 @@ impl Subscriber {
 
     pub(super) async fn connected(&mut self) -> Result<(), ReceiveError> {
         poll_fn(|cx| {
-            self.shared.app.register(cx.waker());
+            self.shared.bell.set_app(cx.waker());
             let receiver = lock(&self.shared.receiver);
             match self.failure(&receiver) {
                 Some(error) => Poll::Ready(Err(error)),
@@ -169,21 +169,34 @@ impl Subscriber {
         if self.failed {
             return Poll::Ready(None);
         }
-        self.shared.app.register(cx.waker());
+        self.shared.bell.set_app(cx.waker());
+        loop {
+            let now = self.clock.now();
+            if let Poll::Ready(frame) = self.read(now) {
+                self.shared.bell.app_goes();
+                return Poll::Ready(frame);
+            }
+            if !self.shared.take_for_app(now) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// What the receiver has for the application, at once.
+    fn read(&mut self, now: Time) -> Poll<Option<Result<ReadyFrame, ReceiveError>>> {
         let mut receiver = lock(&self.shared.receiver);
-        let now = self.clock.now();
         if let Some(frame) = receiver.read(now) {
-            let sooner = self.is_due_sooner(&receiver);
+            let due = self.is_due(&receiver);
             drop(receiver);
-            if sooner {
-                self.shared.wake.notify_one();
+            if due {
+                self.shared.bell.wake_task();
             }
             return Poll::Ready(Some(Ok(frame)));
         }
         if receiver.at_end() {
             if self.confirm_end == ConfirmEnd::WhenRead {
                 receiver.close(now);
-                self.shared.wake.notify_one();
+                self.shared.bell.wake_task();
             }
             return Poll::Ready(None);
         }
@@ -192,14 +205,19 @@ impl Subscriber {
             self.failed = true;
             return Poll::Ready(Some(Err(error)));
         }
+        let due = self.is_due(&receiver);
+        drop(receiver);
+        if due {
+            self.shared.bell.wake_task();
+        }
         Poll::Pending
     }
 
-    /// Whether reading has made a report due sooner than the task means to wake. It says when that is with the
-    /// receiver's lock held, so that neither misses the other.
-    fn is_due_sooner(&self, receiver: &Receiver) -> bool {
-        let wakes_at = self.shared.wakes_at.load(Ordering::Acquire);
-        receiver.poll_timeout().is_some_and(|at| at.as_nanos() < wakes_at)
+    /// Whether there is something for the task to do before it means to wake: what arrived or was read has made a
+    /// report due, say. It says when that is with the receiver's lock held, so that neither misses the other.
+    fn is_due(&self, receiver: &Receiver) -> bool {
+        let wakes_at = self.shared.bell.wakes_at();
+        receiver.has_news() || receiver.poll_timeout().is_some_and(|at| at < wakes_at)
     }
 
     fn failure(&self, receiver: &Receiver) -> Option<ReceiveError> {
@@ -228,12 +246,12 @@ impl Subscriber {
             }
             if !receiver.at_end() {
                 receiver.cancel("closed before the end");
-                self.shared.wake.notify_one();
+                self.shared.bell.wake_task();
                 return Err(crate::proto::ReceiverError::Cancelled.into());
             }
             receiver.close(self.clock.now());
         }
-        self.shared.wake.notify_one();
+        self.shared.bell.wake_task();
         // The sending side lives in `shared`, as long as this handle.
         let _ = ended.wait_for(|ended| *ended).await;
         Ok(())
@@ -252,13 +270,13 @@ impl Subscriber {
     pub async fn detach(self) {
         let mut ended = self.shared.ended.subscribe();
         lock(&self.shared.receiver).detach();
-        self.shared.wake.notify_one();
+        self.shared.bell.wake_task();
         let _ = ended.wait_for(|ended| *ended).await;
     }
 
     fn cancel_with(&self, reason: &str) {
         lock(&self.shared.receiver).cancel(reason);
-        self.shared.wake.notify_one();
+        self.shared.bell.wake_task();
     }
 
     /// The counters as they stand.
@@ -289,7 +307,7 @@ impl Drop for Subscriber {
             receiver.cancel("the subscriber was dropped before the end");
         }
         drop(receiver);
-        self.shared.wake.notify_one();
+        self.shared.bell.wake_task();
     }
 }
 

@@ -1,6 +1,5 @@
 //! A consumer's subscriptions to the group: one for each generation that it listens to.
 
-use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use async_nats::{Message, Subscriber as Subscription};
@@ -26,6 +25,13 @@ impl Groups {
         Groups(vec![Group { generation: FIRST_GENERATION, subscription, left: false }])
     }
 
+    /// Whether it listens to these, and to no others.
+    pub(super) fn are(&self, generations: impl Iterator<Item = u32> + Clone) -> bool {
+        let mut listened = self.0.iter().filter(|group| !group.left).map(|group| group.generation);
+        let all = generations.clone().all(|wanted| listened.clone().any(|is| is == wanted));
+        all && listened.all(|is| generations.clone().any(|wanted| is == wanted))
+    }
+
     /// Listens to these generations, which ascend, and to no others.
     pub(super) async fn follow(
         &mut self,
@@ -48,13 +54,9 @@ impl Groups {
         Ok(())
     }
 
-    /// The next message of any of them; never where there is none.
-    pub(super) async fn next(&mut self) -> Message {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    /// The oldest subscription first: what the group was sent before it moved came before the rest.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Message> {
+    /// The next message of any of them, never where there is none. The oldest subscription first: what the group
+    /// was sent before it moved came before the rest.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Message> {
         let mut at = 0;
         while let Some(group) = self.0.get_mut(at) {
             match group.subscription.poll_next_unpin(cx) {

@@ -12,9 +12,11 @@
 //! it returns, whatever has gathered leaves. Over an idle link a lone message leaves at once, past the task.
 
 mod clock;
+mod doorbell;
 mod error;
 mod events;
 mod groups;
+mod intake;
 mod link;
 mod outbox;
 mod past;

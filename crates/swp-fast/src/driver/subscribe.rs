@@ -1,66 +1,98 @@
-//! The subscriber's task. Frames are received, checked and reported here whatever the application does.
+//! The subscriber's task. Frames are received, checked and reported whatever the application does.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, TryLockError};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_nats::Subscriber as Subscription;
-use bytes::Bytes;
-use futures_util::task::AtomicWaker;
-use futures_util::{FutureExt, StreamExt};
-use tokio::sync::Notify;
 
-use super::groups::Groups;
+use super::doorbell::Doorbell;
+use super::intake::{Intake, Taken};
 use super::link::{Link, LinkChange};
 use super::{Alarm, Clock, DenialWatch, Subjects, SubscribeFailure, lock};
-use crate::proto::{Receiver, ReceiverEvent, Transmit};
+use crate::proto::{ACK_DELAY, Receiver, ReceiverEvent, Transmit};
 use crate::time::Time;
 
-/// Frames taken in one turn before a report goes out: half a MiB of full ones, a small part of the default
-/// window, so that the publisher is never kept waiting by a long queue.
-const FRAMES_PER_TURN: usize = 32;
-
-/// A frame smaller than this is copied out of the client's read buffer (64 KiB), which it would else keep
-/// alive until it is consumed; that is up to 32 times its own size.
-const COPY_BYTES: usize = 2048;
-
-/// What the subscriber's handle and its task share.
+/// What the subscriber's handle and its task share. Locked in this order: `intake`, `receiver`.
 pub(crate) struct SubscribeShared {
     pub(crate) receiver: Mutex<Receiver>,
-    /// The application waits for a frame, or for the end.
-    pub(crate) app: AtomicWaker,
-    /// The application has read, closed or cancelled.
-    pub(crate) wake: Notify,
-    /// When the task means to wake by itself, in the protocol's time; said with the receiver's lock held.
-    pub(crate) wakes_at: AtomicU64,
+    pub(crate) bell: Arc<Doorbell>,
+    /// The bell, for the client.
+    ring: Waker,
+    /// Gone for as long as the task changes it, and when the task has ended.
+    intake: Mutex<Option<Intake>>,
     /// Set when the task has ended for a reason that the protocol does not know.
     pub(crate) failure: Mutex<Option<SubscribeFailure>>,
     /// The task has ended.
     pub(crate) ended: tokio::sync::watch::Sender<bool>,
 }
 
+impl SubscribeShared {
+    pub(crate) fn new(
+        receiver: Receiver,
+        clock: Clock,
+        (data, inbox): (Subscription, Subscription),
+    ) -> SubscribeShared {
+        let bell = Arc::new(Doorbell::new(clock));
+        SubscribeShared {
+            receiver: Mutex::new(receiver),
+            ring: Waker::from(Arc::clone(&bell)),
+            bell,
+            intake: Mutex::new(Some(Intake::new(data, inbox))),
+            failure: Mutex::new(None),
+            ended: tokio::sync::watch::Sender::new(false),
+        }
+    }
+
+    /// Takes what has arrived, at most a turn's worth. Nothing where the other side is about it: then that
+    /// one sees to it that all is taken.
+    fn take(&self, now: Time) -> Taken {
+        let mut intake = match self.intake.try_lock() {
+            Ok(intake) => intake,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Taken::NOTHING,
+        };
+        let Some(intake) = intake.as_mut() else { return Taken::NOTHING };
+        let taken = intake.take(&mut Context::from_waker(&self.ring), now, &self.receiver);
+        self.bell.set_streaming(intake.is_streaming());
+        taken
+    }
+
+    /// The application is about to wait: takes what has arrived in its thread, unless that is the task's to do.
+    /// `false` where there was nothing; then it will be woken.
+    pub(crate) fn take_for_app(&self, now: Time) -> bool {
+        if !self.bell.app_takes() {
+            return false;
+        }
+        let taken = self.take(now);
+        if !taken.all && !self.bell.task_looks_soon() {
+            // Nobody would tell of the rest, should the application not come back.
+            self.bell.wake_task();
+        }
+        taken.frames > 0
+    }
+}
+
 struct SubscribeTask {
     link: Link,
     clock: Clock,
     alarm: Alarm,
-    groups: Groups,
-    inbox: Subscription,
     shared: Arc<SubscribeShared>,
     transmits: Vec<Transmit>,
+    /// When it last looked whether anything is going on.
+    looked_at: Time,
 }
 
 pub(crate) fn run_subscriber(
     client: async_nats::Client,
     subjects: Subjects,
     clock: Clock,
-    (data, inbox): (Subscription, Subscription),
     shared: Arc<SubscribeShared>,
     (outage_timeout, denials): (Duration, DenialWatch),
 ) {
     let link = Link::new(client, subjects, outage_timeout, denials);
-    let (groups, transmits) = (Groups::new(data), Vec::new());
-    let alarm = Alarm::new(clock);
-    let task = SubscribeTask { link, clock, alarm, groups, inbox, shared, transmits };
+    let (alarm, transmits) = (Alarm::new(clock), Vec::new());
+    let task = SubscribeTask { link, clock, alarm, shared, transmits, looked_at: Time::ZERO };
     tokio::spawn(task.run());
 }
 
@@ -79,8 +111,9 @@ impl SubscribeTask {
                 }
             }
         }
+        *lock(&self.shared.intake) = None;
         self.shared.ended.send_replace(true);
-        self.shared.app.wake();
+        self.shared.bell.wake_app();
     }
 
     /// Does all that can be done now; `false` once the session is over.
@@ -111,53 +144,40 @@ impl SubscribeTask {
         };
         if arrived {
             // Not before the lock is free: who is woken takes it.
-            self.shared.app.wake();
+            self.shared.bell.wake_app();
         }
         // Before anything is said: the publisher takes what is said as a sign that this is done.
-        let followed = self.groups.follow(&mut self.link, generations).await;
-        followed.map_err(SubscribeFailure::Nats)?;
+        self.follow(generations).await.map_err(SubscribeFailure::Nats)?;
         self.link.publish(&mut self.transmits).await.map_err(SubscribeFailure::Nats)?;
         Ok(!over)
     }
 
-    /// Sleeps until there is something to do, and takes what has arrived.
+    /// Listens to these generations of the group. Nothing is taken meanwhile.
+    async fn follow(&mut self, wanted: impl Iterator<Item = u32> + Clone) -> Result<(), String> {
+        let changed = |intake: &mut Intake| !intake.groups.are(wanted.clone());
+        let Some(mut intake) = lock(&self.shared.intake).take_if(changed) else { return Ok(()) };
+        let followed = intake.groups.follow(&mut self.link, wanted).await;
+        *lock(&self.shared.intake) = Some(intake);
+        followed
+    }
+
+    /// Takes what has arrived; where there is nothing, sleeps until there is something to do.
     async fn wait(&mut self) {
         let now = self.clock.now();
         {
             let receiver = lock(&self.shared.receiver);
-            let deadline = self.link.wake_at(now, receiver.poll_timeout().unwrap_or(now));
-            let wakes_at = self.alarm.set(deadline);
-            self.shared.wakes_at.store(wakes_at.as_nanos(), Ordering::Release);
+            let due = self.link.wake_at(now, receiver.poll_timeout().unwrap_or(now));
+            // While something is going on it looks in often, so that the application need not be trusted.
+            let busy = receiver.last_heard() >= self.looked_at;
+            let at = if busy { due.min(now + ACK_DELAY) } else { due };
+            self.shared.bell.set_wakes_at(self.alarm.set(at));
         }
-        let shared = Arc::clone(&self.shared);
-        // Data first: a probe that overtook data on its way through this task would make it look lost.
-        let message = tokio::select! {
-            biased;
-            message = self.groups.next() => Some(message),
-            message = self.inbox.next() => message,
-            () = shared.wake.notified() => None,
-            () = self.alarm.fired() => None,
-        };
-        let Some(message) = message else { return };
-        let now = self.clock.now();
-        self.take(now, message.payload);
-        for _ in 0..FRAMES_PER_TURN {
-            let more = match self.groups.next().now_or_never() {
-                Some(message) => message,
-                None => match self.inbox.next().now_or_never() {
-                    Some(Some(message)) => message,
-                    _ => break,
-                },
-            };
-            self.take(now, more.payload);
+        self.looked_at = now;
+        if self.shared.take(now).frames == 0 {
+            tokio::select! {
+                () = self.shared.bell.task_woken() => {}
+                () = self.alarm.fired() => {}
+            }
         }
-    }
-
-    fn take(&self, now: Time, frame: Bytes) {
-        let frame = match frame.len() {
-            0..COPY_BYTES => Bytes::copy_from_slice(&frame),
-            _ => frame,
-        };
-        lock(&self.shared.receiver).handle_frame(now, &frame);
     }
 }

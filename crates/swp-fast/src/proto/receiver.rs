@@ -1,6 +1,6 @@
 //! A consumer's end of a stream.
 //!
-//! Receipt and consumption are two things. A frame that arrives is reported at once or within
+//! Receipt and consumption are two things. A frame that arrives is reported at once, or in the next pause of
 //! [`super::ACK_DELAY`], whatever the application does; credit moves only when the application reads.
 //!
 //! ```text
@@ -375,6 +375,16 @@ impl Receiver {
     /// Whether the publisher has let this consumer in.
     pub fn is_connected(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// Whether there is something to be sent, or an event, that [`Self::poll_timeout`] does not tell of.
+    pub fn has_news(&self) -> bool {
+        !self.control.is_empty() || !self.events.is_empty()
+    }
+
+    /// When something of its session was last heard.
+    pub fn last_heard(&self) -> Time {
+        self.last_heard
     }
 
     /// The next event, oldest first.
