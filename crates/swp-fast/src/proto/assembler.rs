@@ -29,7 +29,9 @@ pub enum AssembleError {
     },
 }
 
-/// One message at a time. Holds at most the bound given to [`Assembler::new`].
+/// One message at a time. Holds at most the bound given to [`Assembler::new`], and keeps the memory of the longest
+/// message so far: who drops a message before the next begins has that put together in the same place, which
+/// needs no fresh pages and may still lie in a cache.
 #[derive(Debug)]
 pub struct Assembler {
     max_bytes: u64,
@@ -56,6 +58,8 @@ impl Assembler {
         let expected = self.message.len() as u64;
         if expected == 0 {
             self.total = fragment.total;
+            // Where the message before is gone. If not, room is made below, piece by piece.
+            let _ = self.message.try_reclaim(fragment.total.min(self.max_bytes) as usize);
         }
         if fragment.total > self.max_bytes {
             self.message.clear();
@@ -70,7 +74,7 @@ impl Assembler {
             self.message.reserve(missing.min(RESERVE_BYTES.max(self.message.len())));
         }
         self.message.extend_from_slice(&fragment.piece);
-        Ok(fragment.is_last().then(|| std::mem::take(&mut self.message).freeze()))
+        Ok(fragment.is_last().then(|| self.message.split().freeze()))
     }
 }
 

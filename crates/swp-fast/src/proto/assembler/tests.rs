@@ -27,6 +27,37 @@ proptest! {
     }
 }
 
+/// A message of so many bytes of `fill`, in pieces of 16 KiB.
+fn message(assembler: &mut Assembler, bytes: usize, fill: u8) -> Bytes {
+    let pieces = vec![fill; bytes];
+    let mut offset = 0;
+    for piece in pieces.chunks(16 << 10) {
+        let whole = assembler.push(&fragment(bytes as u64, offset, piece)).expect("in its place");
+        offset += piece.len() as u64;
+        if let Some(whole) = whole {
+            return whole;
+        }
+    }
+    panic!("the last piece makes it whole")
+}
+
+#[test]
+fn the_next_message_takes_the_memory_of_the_one_before_once_that_is_dropped() {
+    const LONG: usize = 3 << 20;
+    let mut assembler = Assembler::new(LONG as u64);
+    let first = message(&mut assembler, LONG, 1);
+    let place = first.as_ptr();
+    drop(first);
+    let second = message(&mut assembler, LONG, 2);
+    assert_eq!(second.as_ptr(), place);
+    let third = message(&mut assembler, LONG, 3);
+    assert_ne!(third.as_ptr(), place);
+    assert!(second.iter().all(|&byte| byte == 2) && third.iter().all(|&byte| byte == 3));
+    drop((second, third));
+    let short = message(&mut assembler, LONG / 2, 4);
+    assert_eq!((short.len(), short[0]), (LONG / 2, 4));
+}
+
 #[test]
 fn pieces_out_of_place_drop_the_message() {
     let mut assembler = Assembler::new(100);
