@@ -7,7 +7,7 @@ use crate::proto::{ACK_DELAY, Dest, Transmit, ack_delay};
 use crate::time::Time;
 use crate::wire::{Ack, Control, Credit, FinAck};
 
-/// In order and unhurried, a report is due every so many frames: 32 frames of 16 KiB are an eighth of
+/// In order and unhurried, a report is due every so many frames: 32 frames of 16 KiB are a 32nd of
 /// the default window, so several reports are always on their way before credit runs out.
 const FRAMES_PER_REPORT: u64 = 32;
 
@@ -18,7 +18,7 @@ const FRAMES_PER_REPORT_AND_MEMBER: u64 = 64;
 /// ... and as long as so many arrive within this time for each of them. A trickle is reported sooner.
 const BUSY_DELAY_PER_MEMBER: Duration = Duration::from_micros(1_500);
 
-/// While frames come one by one, a report waits for a pause, but no longer than this: as QUIC's do (RFC 9000
+/// While frames come one by one and none is missing, a report waits for a pause, but no longer than this (RFC 9000
 /// section 18.2, "max_ack_delay", 25 ms). The publisher asks only when it has sent nothing for a while, so a
 /// lost tail is repaired as soon as ever.
 const TRICKLE_DELAY: Duration = Duration::from_millis(20);
@@ -45,10 +45,10 @@ impl Receiver {
             self.ack_now = true;
         }
         let since = *self.unreported_since.get_or_insert(now);
-        if !self.hurried {
-            let delay = ack_delay(self.members());
-            let pause = (now + delay).min(since + TRICKLE_DELAY.max(delay));
-            self.ack_at = Some(self.ack_at.map_or(pause, |at| at.max(pause)));
+        let delay = ack_delay(self.members());
+        let at = self.ack_at.get_or_insert(now + delay);
+        if self.early.is_empty() && !self.hurried {
+            *at = (*at).max((now + delay).min(since + TRICKLE_DELAY.max(delay)));
         }
     }
 

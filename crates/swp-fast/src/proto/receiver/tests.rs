@@ -118,6 +118,17 @@ fn while_frames_come_one_by_one_a_report_waits_for_a_pause() {
     assert_eq!(report(&mut receiver, now + ACK_DELAY).expect("due").cumulative, seq(60));
 }
 
+/// The report of the gap may be lost, and the publisher would hear of it late.
+#[test]
+fn beside_a_gap_no_report_waits_for_a_pause() {
+    let mut receiver = joined(1_000, 1_000_000);
+    receiver.handle_frame(at(0), &data(1, b"after a gap"));
+    assert!(report(&mut receiver, at(0)).is_some(), "a new gap");
+    receiver.handle_frame(at(100), &data(2, b"trickles"));
+    receiver.handle_frame(at(900), &data(3, b"trickles"));
+    assert_eq!(receiver.poll_timeout(), Some(at(100) + ACK_DELAY));
+}
+
 #[test]
 fn a_gap_is_reported_at_once_and_so_is_what_fills_it() {
     let mut receiver = joined(100, 100_000);
