@@ -18,8 +18,9 @@ const FRAMES_PER_REPORT_AND_MEMBER: u64 = 64;
 /// ... and as long as so many arrive within this time for each of them. A trickle is reported sooner.
 const BUSY_DELAY_PER_MEMBER: Duration = Duration::from_micros(1_500);
 
-/// While frames come one by one and none is missing, a report waits for a pause, but no longer than this (RFC 9000
-/// section 18.2, "max_ack_delay", 25 ms). The publisher asks only when it has sent nothing for a while, so a
+/// While frames come one by one to a single consumer, and none is missing, a report waits for a pause, but no longer
+/// than this (RFC 9000 section 18.2, "max_ack_delay", 25 ms). Many consumers have rules of their own, and a late
+/// one is told apart from the group by what it reports. The publisher asks only when it has sent nothing for a while, so a
 /// lost tail is repaired as soon as ever.
 const TRICKLE_DELAY: Duration = Duration::from_millis(20);
 
@@ -45,11 +46,11 @@ impl Receiver {
             self.ack_now = true;
         }
         let since = *self.unreported_since.get_or_insert(now);
-        let delay = ack_delay(self.members());
-        let at = self.ack_at.get_or_insert(now + delay);
-        if self.early.is_empty() && !self.hurried {
-            *at = (*at).max((now + delay).min(since + TRICKLE_DELAY.max(delay)));
+        let mut at = self.ack_at.unwrap_or(now + ack_delay(self.members()));
+        if self.members() <= 1 && self.early.is_empty() {
+            at = at.max((now + ACK_DELAY).min(since + TRICKLE_DELAY));
         }
+        self.ack_at = Some(at);
     }
 
     /// When a report that is due at `at` really is: amid a busy stream it waits for more to report on.
