@@ -287,8 +287,8 @@ pub struct SubscribeConfig {
     /// where fresh data is worth more than pace, lower it. Below the broker's `max_pending` (64 MiB) it is
     /// never cut off for what it has not read, only for standing still (`write_deadline`).
     pub window_bytes: u64,
-    /// The longest message that is accepted, in bytes; the cost in memory while one is put together.
-    /// Default 64 MiB.
+    /// The longest message that is accepted, in bytes; the cost in memory while one is put together, and kept for
+    /// the next from then on. Default 64 MiB.
     pub max_message_bytes: u64,
     /// A key shared with the publisher. Default none.
     pub key: Option<Key>,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -186,11 +186,7 @@ impl Subscriber {
     fn read(&mut self, now: Time) -> Poll<Option<Result<ReadyFrame, ReceiveError>>> {
         let mut receiver = lock(&self.shared.receiver);
         if let Some(frame) = receiver.read(now) {
-            let due = self.is_due(&receiver);
-            drop(receiver);
-            if due {
-                self.shared.bell.wake_task();
-            }
+            self.release(receiver);
             return Poll::Ready(Some(Ok(frame)));
         }
         if receiver.at_end() {
@@ -205,19 +201,20 @@ impl Subscriber {
             self.failed = true;
             return Poll::Ready(Some(Err(error)));
         }
-        let due = self.is_due(&receiver);
+        self.release(receiver);
+        Poll::Pending
+    }
+
+    /// Lets go of the receiver, and wakes the task where there is something to do before it means to wake: what
+    /// arrived or was read has made a report due, say. It says when it wakes with the lock held, so that neither
+    /// misses the other.
+    fn release(&self, receiver: MutexGuard<'_, Receiver>) {
+        let wakes_at = self.shared.bell.wakes_at();
+        let due = receiver.has_news() || receiver.poll_timeout().is_some_and(|at| at < wakes_at);
         drop(receiver);
         if due {
             self.shared.bell.wake_task();
         }
-        Poll::Pending
-    }
-
-    /// Whether there is something for the task to do before it means to wake: what arrived or was read has made a
-    /// report due, say. It says when that is with the receiver's lock held, so that neither misses the other.
-    fn is_due(&self, receiver: &Receiver) -> bool {
-        let wakes_at = self.shared.bell.wakes_at();
-        receiver.has_news() || receiver.poll_timeout().is_some_and(|at| at < wakes_at)
     }
 
     fn failure(&self, receiver: &Receiver) -> Option<ReceiveError> {

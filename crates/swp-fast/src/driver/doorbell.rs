@@ -110,7 +110,9 @@ impl Wake for Doorbell {
         let rung = || {
             self.app_is.compare_exchange(WAITS, RUNG, Ordering::SeqCst, Ordering::SeqCst).is_ok()
         };
-        if self.task_looks_soon() && rung() {
+        // A look first: while frames come as a stream it is elsewhere, and the clock need not be read.
+        let waits = self.app_is.load(Ordering::SeqCst) == WAITS;
+        if waits && self.task_looks_soon() && rung() {
             self.app.wake();
         } else {
             self.task.notify_one();
