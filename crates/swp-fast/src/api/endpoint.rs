@@ -12,7 +12,7 @@ use super::{EndpointError, PublishError, SubscribeError};
 use crate::config::{LateJoin, PublishConfig, SubscribeConfig};
 use crate::driver::{
     ClientEvents, Clock, DenialWatch, OpenPast, Outbox, Past, Progress, PublishShared, Shortcut,
-    Subjects, SubscribeShared, random_id, run_publisher, run_subscriber,
+    SpinLock, Subjects, SubscribeShared, random_id, run_publisher, run_subscriber,
 };
 use crate::proto::{Receiver, Sender, SenderIds};
 use crate::wire::{PeerId, Seq, SessionId};
@@ -124,7 +124,7 @@ impl Endpoint {
         let control = self.client.subscribe(subjects.control.clone()).await.map_err(nats)?;
         let inbox = self.client.subscribe(subjects.inbox(ids.inbox)).await.map_err(nats)?;
         let shared = Arc::new(PublishShared {
-            outbox: Mutex::new(outbox),
+            outbox: SpinLock::new(outbox),
             sender: Mutex::new(sender),
             wake: Notify::new(),
             room: Notify::new(),

@@ -43,9 +43,9 @@ impl Publisher {
     /// [`TrySendError::Blocked`] is back-pressure: try again when consumers have caught up.
     #[inline]
     pub fn try_send(&self, message: &[u8]) -> Result<Position, TrySendError> {
-        let pushed = lock(&self.shared.outbox).push(message);
+        let pushed = self.shared.outbox.lock().push(message);
         match pushed {
-            Ok((seq, was_empty)) => Ok(self.queued(seq, was_empty)),
+            Ok((seq, rouses)) => Ok(self.queued(seq, rouses)),
             Err(Refused::Blocked) => Err(TrySendError::Blocked),
             Err(Refused::TooLarge) => Err(TrySendError::TooLarge { bytes: message.len() }),
             Err(Refused::PackedOnly) => Err(TrySendError::PackedOnly),
@@ -54,8 +54,8 @@ impl Publisher {
     }
 
     #[inline]
-    fn queued(&self, seq: Seq, was_empty: bool) -> Position {
-        if was_empty {
+    fn queued(&self, seq: Seq, rouses: bool) -> Position {
+        if rouses {
             self.shared.note_queued();
         }
         Position(seq)
@@ -68,7 +68,7 @@ impl Publisher {
     pub async fn send(&self, message: impl Into<Bytes>) -> Result<Position, SendError> {
         let message = message.into();
         let push = || {
-            let mut outbox = lock(&self.shared.outbox);
+            let mut outbox = self.shared.outbox.lock();
             if crate::wire::message_len(message.len()) <= self.max_body_bytes {
                 outbox.push(&message)
             } else {
@@ -76,7 +76,7 @@ impl Publisher {
             }
         };
         match self.when_room(push).await {
-            Ok((seq, was_empty)) => Ok(self.queued(seq, was_empty)),
+            Ok((seq, rouses)) => Ok(self.queued(seq, rouses)),
             Err(Refused::TooLarge) => Err(SendError::TooLarge { bytes: message.len() }),
             Err(Refused::PackedOnly) => Err(SendError::PackedOnly),
             Err(_) => Err(SendError::Closed(self.why_closed())),
@@ -105,12 +105,12 @@ impl Publisher {
         let bytes = block.as_ref().len();
         let mut job = Some((block, bodies));
         let pushed = self.when_room(|| {
-            let mut outbox = lock(&self.shared.outbox);
+            let mut outbox = self.shared.outbox.lock();
             outbox.admit(bytes)?;
             Ok(job.take().map(|(block, bodies)| outbox.push_block(block, bodies)))
         });
         match pushed.await {
-            Ok(Some((Some(seq), was_empty))) => Ok(Some(self.queued(seq, was_empty))),
+            Ok(Some((Some(seq), rouses))) => Ok(Some(self.queued(seq, rouses))),
             Ok(_) => Ok(None),
             Err(_) => Err(SendError::Closed(self.why_closed())),
         }
@@ -138,7 +138,7 @@ impl Publisher {
     /// # Errors
     /// Where the session ends first.
     pub async fn flush(&self) -> Result<(), SessionError> {
-        let end = lock(&self.shared.outbox).end();
+        let end = self.shared.outbox.lock().end();
         // A message that went past the task has gone when the task says so.
         self.shared.wake.notify_one();
         self.until(|progress| progress.flushed >= end).await
@@ -177,7 +177,7 @@ impl Publisher {
     /// # Errors
     /// See [`Self::finish`].
     pub async fn finish_with(&self, trailer: Bytes) -> Result<(), SessionError> {
-        lock(&self.shared.outbox).close();
+        self.shared.outbox.lock().close();
         lock(&self.shared.request).finish = Some(trailer);
         self.shared.wake.notify_one();
         self.over().await
@@ -191,7 +191,7 @@ impl Publisher {
     }
 
     fn request_abort(&self, reason: &str) {
-        lock(&self.shared.outbox).close();
+        self.shared.outbox.lock().close();
         lock(&self.shared.request).abort = Some(reason.to_owned());
         self.shared.wake.notify_one();
     }

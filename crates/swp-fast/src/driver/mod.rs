@@ -22,6 +22,7 @@ mod outbox;
 mod past;
 mod publish;
 mod shortcut;
+mod spinlock;
 mod subjects;
 mod subscribe;
 
@@ -36,6 +37,7 @@ pub(crate) use past::Past;
 pub use past::{OpenPast, PastFrame, PastFrames};
 pub(crate) use publish::{Progress, PublishShared, run_publisher};
 pub(crate) use shortcut::Shortcut;
+pub(crate) use spinlock::SpinLock;
 pub(crate) use subjects::Subjects;
 pub(crate) use subscribe::{SubscribeShared, run_subscriber};
 

@@ -68,6 +68,9 @@ pub(crate) struct Outbox {
     /// The number that the open frame will have.
     next: Seq,
     closed: bool,
+    /// The task sleeps until something comes: whoever brings it wakes the task. Not while a flush is under way,
+    /// behind which the task looks here by itself.
+    awaited: bool,
     /// Frames must be those of a past that can be read again.
     packed_only: bool,
     body_limit: usize,
@@ -89,6 +92,7 @@ impl Outbox {
             queued_bytes: 0,
             next: config.resume.map_or(Seq::ZERO, |resume| resume.next),
             closed: false,
+            awaited: true,
             packed_only,
             body_limit,
             piece_limit: config.max_piece_bytes(),
@@ -98,7 +102,7 @@ impl Outbox {
     }
 
     /// Takes a message by copying it into the open frame. Returns the number of its frame, and whether the
-    /// outbox was empty before, so that the driver has to be woken.
+    /// task waits for it and has to be woken.
     #[inline]
     pub(crate) fn push(&mut self, message: &[u8]) -> Result<(Seq, bool), Refused> {
         let len = message_len(message.len());
@@ -111,22 +115,21 @@ impl Outbox {
         if self.packed_only {
             return Err(Refused::PackedOnly);
         }
-        let was_empty = self.is_empty();
-        if !was_empty && self.queued_bytes + self.open.body_len() + len > self.queue_limit {
+        if self.queued_bytes + self.open.body_len() + len > self.queue_limit && !self.is_empty() {
             return Err(Refused::Blocked);
         }
         if !self.open.is_empty() && self.open.push(message) {
-            return Ok((self.next, was_empty));
+            return Ok((self.next, self.rouses()));
         }
         self.seal_open();
         if len > self.body_limit / 2 {
             // The next of its size would not fit beside it: a buffer of its own, not one half empty.
             let seq = self.next;
             self.queue_frame(encode_message(message), 1);
-            return Ok((seq, was_empty));
+            return Ok((seq, self.rouses()));
         }
         self.open.push(message);
-        Ok((self.next, was_empty))
+        Ok((self.next, self.rouses()))
     }
 
     /// Takes a message that is larger than a frame without copying it; it is cut up when its turn comes.
@@ -142,14 +145,13 @@ impl Outbox {
             return Err(Refused::TooLarge);
         }
         self.admit(len)?;
-        let was_empty = self.is_empty();
         self.seal_open();
         let fragments = len.div_ceil(self.piece_limit) as u64;
         self.queue.push_back(Pending::Large { message: message(), at: 0 });
         self.queued_bytes += len;
         let last = self.next.advance(fragments - 1);
         self.next = last.next();
-        Ok((last, was_empty))
+        Ok((last, self.rouses()))
     }
 
     /// Takes a block of bodies that need no packing.
@@ -157,7 +159,6 @@ impl Outbox {
     where
         B: AsMut<[u8]> + AsRef<[u8]> + Send + 'static,
     {
-        let was_empty = self.is_empty();
         self.seal_open();
         let bytes = block.as_ref().len();
         let frames = bodies.len() as u64;
@@ -165,7 +166,13 @@ impl Outbox {
         self.queue.push_back(Pending::Block { write, bytes });
         self.queued_bytes += bytes;
         self.next = self.next.advance(frames);
-        (Seq::new(self.next.get().wrapping_sub(1)), was_empty)
+        (Seq::new(self.next.get().wrapping_sub(1)), self.rouses())
+    }
+
+    /// Whether what was just taken is what the task waits for; once.
+    #[inline]
+    fn rouses(&mut self) -> bool {
+        std::mem::take(&mut self.awaited)
     }
 
     /// Whether `bytes` more may be queued: beyond the bound only where nothing else waits.
@@ -217,14 +224,24 @@ impl Outbox {
         }
     }
 
-    /// Takes out the next frame where it is one of messages, and all that there is.
+    /// The task is to be woken by what comes next, for nothing else will have it look here.
+    pub(crate) fn await_more(&mut self) {
+        self.awaited = true;
+    }
+
+    /// Takes out the next frame where it is one of messages, and all that there is, for the task that sleeps on.
     pub(crate) fn next_alone(&mut self) -> Option<Job> {
         let alone = match self.queue.front() {
             None => true,
             Some(Pending::Frame { .. }) => self.queue.len() == 1 && self.open.is_empty(),
             Some(_) => false,
         };
-        if alone { self.next(true) } else { None }
+        if !alone {
+            return None;
+        }
+        let job = self.next(true);
+        self.awaited = true;
+        job
     }
 
     pub(crate) fn is_empty(&self) -> bool {

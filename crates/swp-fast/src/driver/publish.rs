@@ -11,7 +11,9 @@ use futures_util::future::{Either, select};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::link::{Flush, Link, LinkChange};
-use super::{Alarm, Clock, DenialWatch, Outbox, Past, SessionError, Shortcut, Subjects, lock};
+use super::{
+    Alarm, Clock, DenialWatch, Outbox, Past, SessionError, Shortcut, SpinLock, Subjects, lock,
+};
 use crate::proto::{Sender, SenderEvent, Transmit};
 use crate::wire::Seq;
 
@@ -44,9 +46,9 @@ pub(crate) struct Progress {
 
 /// What the publisher's handle and its task share. Producers touch the outbox alone.
 pub(crate) struct PublishShared {
-    pub(crate) outbox: Mutex<Outbox>,
+    pub(crate) outbox: SpinLock<Outbox>,
     pub(crate) sender: Mutex<Sender>,
-    /// The outbox is no longer empty, or a request waits.
+    /// The outbox has what is awaited, or a request waits.
     pub(crate) wake: Notify,
     /// The outbox has room again.
     pub(crate) room: Notify,
@@ -56,7 +58,7 @@ pub(crate) struct PublishShared {
 }
 
 impl PublishShared {
-    /// The outbox is no longer empty.
+    /// The outbox has what is awaited.
     pub(crate) fn note_queued(&self) {
         if !self.shortcut.take(&self.sender, &self.outbox, &self.room) {
             self.wake.notify_one();
@@ -154,8 +156,12 @@ impl PublishTask {
             }
             self.take_requests(&mut sender);
             sender.note_link(self.flush.is_some());
-            if self.flush.is_none() && link != LinkChange::Down {
-                self.take_writes(&mut sender, now);
+            if self.flush.is_none() {
+                if link == LinkChange::Down {
+                    shared.outbox.lock().await_more();
+                } else {
+                    self.take_writes(&mut sender, now);
+                }
             }
             if let Some(past) = &mut self.past {
                 past.serve(&mut sender);
@@ -210,9 +216,8 @@ impl PublishTask {
         if let Some(reason) = request.abort.take() {
             sender.abort(&reason);
         }
-        let drained = lock(&self.shared.outbox).is_empty();
-        if drained && let Some(trailer) = request.finish.take() {
-            sender.finish(trailer);
+        if request.finish.is_some() && self.shared.outbox.lock().is_empty() {
+            sender.finish(request.finish.take().unwrap_or_default());
         }
     }
 
@@ -221,7 +226,7 @@ impl PublishTask {
     fn take_writes(&mut self, sender: &mut Sender, now: crate::time::Time) {
         let mut taken = 0;
         while taken < FRAMES_PER_FLUSH && sender.can_write() {
-            let Some(job) = lock(&self.shared.outbox).next(taken == 0) else { break };
+            let Some(job) = self.shared.outbox.lock().next(taken == 0) else { break };
             if let Err(error) = job.write(sender) {
                 // Sizes were checked when the message was taken; the session being over was not.
                 tracing::debug!(%error, "a write was refused");
@@ -232,12 +237,18 @@ impl PublishTask {
                 self.transmits.push(transmit);
             }
         }
-        let waiting = !lock(&self.shared.outbox).is_empty();
+        let mut outbox = self.shared.outbox.lock();
+        let waiting = !outbox.is_empty();
         sender.note_backlog(waiting && !sender.can_write());
-        if waiting && sender.can_write() && self.transmits.is_empty() {
-            // Nothing goes out whose flush would end this wait.
-            self.shared.wake.notify_one();
+        // Where something goes out, its flush ends the next wait.
+        if self.transmits.is_empty() && !self.owes_flush {
+            if !waiting {
+                outbox.await_more();
+            } else if sender.can_write() {
+                self.shared.wake.notify_one();
+            }
         }
+        drop(outbox);
         if taken > 0 {
             self.shared.room.notify_waiters();
         }
@@ -291,7 +302,7 @@ impl PublishTask {
     }
 
     fn end(&self, outcome: Result<(), SessionError>) {
-        lock(&self.shared.outbox).close();
+        self.shared.outbox.lock().close();
         self.shared.progress.send_modify(|progress| progress.over = Some(outcome));
         self.shared.room.notify_waiters();
     }

@@ -12,7 +12,7 @@ use async_nats::{Client, Statistics};
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 
-use super::{Clock, Outbox, Subjects, lock};
+use super::{Clock, Outbox, SpinLock, Subjects, lock};
 use crate::proto::{Sender, Transmit};
 use crate::time::Time;
 
@@ -70,7 +70,7 @@ impl Shortcut {
     pub(crate) fn take(
         &self,
         sender: &Mutex<Sender>,
-        outbox: &Mutex<Outbox>,
+        outbox: &SpinLock<Outbox>,
         room: &Notify,
     ) -> bool {
         if !self.open.load(Ordering::Relaxed) {
@@ -88,7 +88,7 @@ impl Shortcut {
         if !passed.as_ref().is_none_or(gone) {
             return false;
         }
-        let Some(job) = lock(outbox).next_alone() else { return false };
+        let Some(job) = outbox.lock().next_alone() else { return false };
         room.notify_waiters();
         if let Err(error) = job.write(&mut sender) {
             // As in the task: only a session that is over refuses.

@@ -41,11 +41,28 @@ fn a_full_queue_refuses_and_keeps_what_it_has() {
 #[test]
 fn a_large_message_is_taken_alone_and_numbered_by_its_last_fragment() {
     let mut outbox = outbox(20_000);
-    let (last, was_empty) =
+    let (last, rouses) =
         outbox.push_large(100_000, || Bytes::from(vec![0; 100_000])).expect("the queue is empty");
-    assert!(was_empty);
+    assert!(rouses);
     assert_eq!(last.get(), 100_000_u64.div_ceil(16 << 10) - 1);
     assert_eq!(outbox.push(b"x"), Err(Refused::Blocked));
+}
+
+/// Once, and not by what comes while a flush is under way, behind which the task looks by itself.
+#[test]
+fn the_task_is_woken_by_what_it_waits_for() {
+    let mut outbox = outbox(1 << 20);
+    let rouses = |outbox: &mut Outbox| outbox.push(b"x").expect("there is room").1;
+    assert_eq!([rouses(&mut outbox), rouses(&mut outbox)], [true, false]);
+    // The task takes it all, and flushes.
+    assert!(outbox.next(true).is_some() && outbox.is_empty());
+    assert!(!rouses(&mut outbox));
+    assert!(outbox.next(true).is_some() && outbox.next(true).is_none());
+    outbox.await_more();
+    assert!(rouses(&mut outbox));
+    // Taken past the task, which sleeps on.
+    assert!(outbox.next_alone().is_some());
+    assert_eq!([rouses(&mut outbox), rouses(&mut outbox)], [true, false]);
 }
 
 #[test]
