@@ -19,14 +19,21 @@ pub(super) struct Micro {
     pub(super) count: u64,
     /// `element`, `byte`, or empty where criterion was not told.
     pub(super) unit: String,
-    /// Of an iteration; median, and the interval that criterion is 95 % sure of.
+    /// Of an iteration; median, and the interval that criterion is 95 % sure of. Of a ratio the ratio.
     pub(super) median_ns: f64,
     pub(super) low_ns: f64,
     pub(super) high_ns: f64,
 }
 
+/// The one group whose benchmarks measure no time, but how many times 64 frames in flight 4,096 cost, in turns.
+pub(super) const WINDOW_TO_WINDOW: &str = "4,096 in flight to 64";
+
 impl Micro {
-    /// For one element or byte, or an iteration where neither is known.
+    pub(super) fn is_ratio(&self) -> bool {
+        self.name.starts_with(WINDOW_TO_WINDOW)
+    }
+
+    /// For one element or byte, or an iteration where neither is known; of a ratio the ratio.
     pub(super) fn ns_each(&self) -> f64 {
         self.median_ns / self.count.max(1) as f64
     }

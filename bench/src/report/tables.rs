@@ -254,8 +254,10 @@ pub(super) fn micro(summary: &Summary) -> String {
                 "element" if micro.count > 1 => duration(micro.ns_each()),
                 _ => DASH.to_owned(),
             };
-            let interval = format!("{} to {}", duration(micro.low_ns), duration(micro.high_ns));
-            vec![micro.name.clone(), duration(micro.median_ns), interval, each]
+            let show =
+                |value| if micro.is_ratio() { format!("{value:.2}x") } else { duration(value) };
+            let interval = format!("{} to {}", show(micro.low_ns), show(micro.high_ns));
+            vec![micro.name.clone(), show(micro.median_ns), interval, each]
         })
         .collect();
     table(&["benchmark", "median", "95 % sure", "speed, or for each message"], rows)

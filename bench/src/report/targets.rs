@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::micro::WINDOW_TO_WINDOW;
 use super::stats::{bytes, number};
 use super::summary::{Load, Source, Summary};
 
@@ -228,11 +229,9 @@ fn micro(summary: &Summary) -> Vec<Target> {
     ];
     for side in ["sender", "receiver"] {
         for order in ["in order", "1 % gaps"] {
-            let of = |in_flight: u32| {
-                summary.micro_ns(&format!("protocol/{side}, {in_flight} in flight, {order}"))
-            };
             let what = format!("{side}'s cost of a frame, {order}: 4,096 in flight to 64");
-            targets.push(at_most(what, 1.2, ratio(of(4096), of(64))));
+            let name = format!("{WINDOW_TO_WINDOW}/{side}, {order}");
+            targets.push(at_most(what, 1.2, summary.micro_ns(&name)));
         }
     }
     targets

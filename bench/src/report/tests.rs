@@ -99,7 +99,8 @@ fn measured() -> tempfile::TempDir {
     let cpu = r#"{"peer":"swp","integrity":"crc32c","size":1024,"round":0,"process":"broker","user_s":0.25,"system_s":0.5,"bytes":500000000,"messages":500000}"#;
     put(path, "cpu.jsonl", &[cpu.to_owned()]);
     let micro = r#"{"name":"try_send, sending/64 B","count":1,"unit":"element","median_ns":42.5,"low_ns":40.0,"high_ns":45.0}"#;
-    put(path, "micro.jsonl", &[micro.to_owned()]);
+    let ratio = r#"{"name":"4,096 in flight to 64/sender, in order","count":1,"unit":"","median_ns":1.05,"low_ns":1.01,"high_ns":1.25}"#;
+    put(path, "micro.jsonl", &[micro.to_owned(), ratio.to_owned()]);
     let run = r#"{"date":"2026-01-02T03:04:05Z","machine":{"cpu":"A processor","cores":2,"memory_bytes":8589934592,"kernel":"Linux 6.18"},"versions":{"nats-server":"2.14.0"},"commands":["swp-bench throughput"]}"#;
     put(path, "run.json", &[run.to_owned()]);
     dir

@@ -15,6 +15,9 @@ use swp_fast::time::Time;
 use swp_fast::wire::{Integrity, Kind, Messages, OpenFrame, PeerId, SessionId};
 use swp_fast::{PublishConfig, SubscribeConfig};
 
+mod ratio;
+use ratio::Ratio;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -27,6 +30,10 @@ const FRAME_INTERVAL: Duration = Duration::from_micros(2);
 
 /// One in so many frames is lost on its first way.
 const LOST_ONE_IN: u64 = 100;
+
+/// Frames for which one of two pairs that take turns goes on: a millisecond or so, far less than what else a
+/// machine does comes and goes in.
+const TURN: u64 = 4096;
 
 /// What was spent on either side.
 #[derive(Default, Clone, Copy)]
@@ -148,6 +155,16 @@ impl Pair {
         self.spent.sender += received.elapsed();
         self.spent.receiver += received - start;
     }
+
+    /// Goes on until `frames` more were read, and tells what was spent on them.
+    fn run(&mut self, frames: u64) -> Spent {
+        self.spent = Spent::default();
+        while self.spent.frames < frames {
+            self.send(one_message);
+            self.receive();
+        }
+        self.spent
+    }
 }
 
 /// One small message: what is in a frame is not what is measured here.
@@ -157,37 +174,60 @@ fn one_message() -> (BytesMut, u32) {
     open.take()
 }
 
+/// Both ends with a full bus, and with repairs as a part of it where there are gaps.
+fn under_way(in_flight: usize, gaps: bool) -> Pair {
+    let mut pair = Pair::new(Integrity::None, in_flight, gaps);
+    pair.run(20 * in_flight as u64);
+    pair
+}
+
+const ORDERS: [(&str, bool); 2] = [("in order", false), ("1 % gaps", true)];
+
+type Side = (&'static str, fn(&Spent) -> Duration);
+
+const SIDES: [Side; 2] = [("sender", |spent| spent.sender), ("receiver", |spent| spent.receiver)];
+
 fn cost_per_frame(c: &mut Criterion) {
     let mut group = c.benchmark_group("protocol");
     group.throughput(Throughput::Elements(1));
-    for gaps in [false, true] {
+    for (order, gaps) in ORDERS {
         for in_flight in [64, 4096] {
-            let mut pair = Pair::new(Integrity::None, in_flight, gaps);
-            // Until the bus is full and repairs are a part of it.
-            while pair.spent.frames < 20 * in_flight as u64 {
-                pair.send(one_message);
-                pair.receive();
+            let mut pair = under_way(in_flight, gaps);
+            for (side, of) in SIDES {
+                group.bench_function(format!("{side}, {in_flight} in flight, {order}"), |b| {
+                    b.iter_custom(|iters| {
+                        let spent = pair.run(iters);
+                        of(&spent).mul_f64(iters as f64 / spent.frames as f64)
+                    });
+                });
             }
-            let mut run = |iters: u64, side: fn(&Spent) -> Duration| {
-                pair.spent = Spent::default();
-                while pair.spent.frames < iters {
-                    pair.send(one_message);
-                    pair.receive();
-                }
-                side(&pair.spent).mul_f64(iters as f64 / pair.spent.frames as f64)
-            };
-            let order = if gaps { "1 % gaps" } else { "in order" };
-            group.bench_function(format!("sender, {in_flight} in flight, {order}"), |b| {
-                b.iter_custom(|iters| run(iters, |spent| spent.sender));
-            });
-            group.bench_function(format!("receiver, {in_flight} in flight, {order}"), |b| {
-                b.iter_custom(|iters| run(iters, |spent| spent.receiver));
-            });
             assert_eq!(
                 gaps,
                 pair.sender.stats().retransmits > 0,
                 "gaps are repaired, and only gaps"
             );
+        }
+    }
+}
+
+/// 4,096 in flight and 64, in turns.
+fn window_to_window(c: &mut Criterion<Ratio>) {
+    let mut group = c.benchmark_group("4,096 in flight to 64");
+    for (order, gaps) in ORDERS {
+        let [mut large, mut small] = [4096, 64].map(|in_flight| under_way(in_flight, gaps));
+        for (side, of) in SIDES {
+            group.bench_function(format!("{side}, {order}"), |b| {
+                b.iter_custom(|iters| {
+                    let mut spent = [0.0, 0.0];
+                    for _ in 0..iters.div_ceil(TURN) {
+                        for (pair, sum) in [&mut large, &mut small].into_iter().zip(&mut spent) {
+                            let spent = pair.run(TURN);
+                            *sum += of(&spent).as_secs_f64() / spent.frames as f64;
+                        }
+                    }
+                    spent[0] / spent[1] * iters as f64
+                });
+            });
         }
     }
 }
@@ -255,5 +295,11 @@ fn short() -> Criterion {
         .measurement_time(Duration::from_secs(1))
 }
 
+/// Longer: a sample is some twenty turns.
+fn in_turns() -> Criterion<Ratio> {
+    short().measurement_time(Duration::from_secs(3)).with_measurement(Ratio)
+}
+
 criterion_group! { name = benches; config = short(); targets = cost_per_frame, cost_per_message }
-criterion_main!(benches);
+criterion_group! { name = ratios; config = in_turns(); targets = window_to_window }
+criterion_main!(benches, ratios);
