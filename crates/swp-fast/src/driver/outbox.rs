@@ -244,6 +244,7 @@ impl Outbox {
         job
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.open.is_empty()
     }

@@ -19,6 +19,7 @@ pub const MESSAGE_OVERHEAD: usize = 5;
 pub const FRAGMENT_OVERHEAD: usize = 9 + 9 + 5;
 
 /// Bytes that a message of `len` bytes takes in a packed body.
+#[inline]
 pub const fn message_len(len: usize) -> usize {
     let head = if len <= 0xff {
         2
@@ -103,11 +104,13 @@ impl OpenFrame {
     }
 
     /// Bytes of body so far.
+    #[inline]
     pub fn body_len(&self) -> usize {
         self.buf.len() - MAX_HEADER
     }
 
     /// Whether nothing was packed yet.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.messages == 0
     }
