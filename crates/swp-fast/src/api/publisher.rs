@@ -183,7 +183,8 @@ impl Publisher {
         self.over().await
     }
 
-    /// Ends the stream at once; consumers are told `reason`. Returns when that has gone out.
+    /// Ends the stream at once; consumers are told `reason`. Returns when that has gone out, or cannot any more: while
+    /// NATS is away it waits for its return, as long as the outage time-out lets it.
     pub async fn abort(&self, reason: &str) {
         self.request_abort(reason);
         // It has ended, well or not: both are what was asked for.

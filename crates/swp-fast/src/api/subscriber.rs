@@ -254,7 +254,8 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Leaves the stream before its end; the publisher is told `reason`. Returns when that has gone out.
+    /// Leaves the stream before its end; the publisher is told `reason`. Returns when that has gone out, or cannot any
+    /// more: while NATS is away it waits for its return, as long as the outage time-out lets it.
     pub async fn cancel(self, reason: &str) {
         let mut ended = self.shared.ended.subscribe();
         self.cancel_with(reason);

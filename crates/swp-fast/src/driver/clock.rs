@@ -59,3 +59,6 @@ impl Alarm {
 pub(crate) fn random_id() -> Result<u64, getrandom::Error> {
     getrandom::u64()
 }
+
+#[cfg(test)]
+mod tests;

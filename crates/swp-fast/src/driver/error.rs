@@ -1,6 +1,7 @@
 //! How a session over NATS ends before its time.
 
 use super::Denial;
+use super::link::LinkError;
 use crate::proto::SenderError;
 
 /// How a publisher's session ended before its time.
@@ -30,4 +31,22 @@ pub(crate) enum SubscribeFailure {
     Disconnected,
     Denied(Denial),
     Nats(String),
+}
+
+impl From<LinkError> for SessionError {
+    fn from(error: LinkError) -> SessionError {
+        match error {
+            LinkError::Lost => SessionError::Disconnected,
+            LinkError::Client(error) => SessionError::Nats(error),
+        }
+    }
+}
+
+impl From<LinkError> for SubscribeFailure {
+    fn from(error: LinkError) -> SubscribeFailure {
+        match error {
+            LinkError::Lost => SubscribeFailure::Disconnected,
+            LinkError::Client(error) => SubscribeFailure::Nats(error),
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use async_nats::{Message, Subscriber as Subscription};
 use futures_util::StreamExt;
 
-use super::link::Link;
+use super::link::{Link, LinkError};
 use crate::proto::FIRST_GENERATION;
 
 struct Group {
@@ -37,12 +37,12 @@ impl Groups {
         &mut self,
         link: &mut Link,
         generations: impl Iterator<Item = u32> + Clone,
-    ) -> Result<(), String> {
+    ) -> Result<(), LinkError> {
         for group in self.0.iter_mut().filter(|group| !group.left) {
             if !generations.clone().any(|wanted| wanted == group.generation) {
                 group.left = true;
                 // Where the connection is gone, so is the subscription.
-                let _ = group.subscription.drain().await;
+                let _ = link.unless_lost(group.subscription.drain()).await?;
             }
         }
         for generation in generations {

@@ -1,12 +1,13 @@
 //! The connection as the drivers see it: whether it is there, and a flush that can be waited for.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::connection::State;
+use futures_util::future::{Either, select};
 
 use super::subjects::Subjects;
 use super::{Denial, DenialWatch};
@@ -32,6 +33,15 @@ pub(super) enum LinkChange {
     Lost,
     /// The server forbids what the stream needs.
     Denied(Denial),
+}
+
+/// Why nothing can be handed to the client any more.
+#[derive(Debug)]
+pub(super) enum LinkError {
+    /// The connection was away for longer than the bound.
+    Lost,
+    /// The client says no.
+    Client(String),
 }
 
 pub(super) struct Link {
@@ -81,11 +91,11 @@ impl Link {
     }
 
     /// Hands frames to the client.
-    pub(super) async fn publish(&mut self, transmits: &mut Vec<Transmit>) -> Result<(), String> {
+    pub(super) async fn publish(&mut self, transmits: &mut Vec<Transmit>) -> Result<(), LinkError> {
         for transmit in transmits.drain(..) {
             let subject = self.subjects.of(transmit.to);
-            let published = self.client.publish(subject, transmit.frame).await;
-            published.map_err(|error| error.to_string())?;
+            let published = self.unless_lost(self.client.publish(subject, transmit.frame)).await?;
+            published.map_err(|error| LinkError::Client(error.to_string()))?;
         }
         Ok(())
     }
@@ -94,14 +104,47 @@ impl Link {
     pub(super) async fn subscribe_group(
         &mut self,
         generation: u32,
-    ) -> Result<async_nats::Subscriber, String> {
-        let subscribed = self.client.subscribe(self.subjects.group(generation)).await;
-        subscribed.map_err(|error| error.to_string())
+    ) -> Result<async_nats::Subscriber, LinkError> {
+        let subscribe = self.client.subscribe(self.subjects.group(generation));
+        let subscribed = self.unless_lost(subscribe).await?;
+        subscribed.map_err(|error| LinkError::Client(error.to_string()))
     }
 
     pub(super) fn flush(&self) -> Flush {
         let client = self.client.clone();
         // It fails only when the client is closed, which the next publish reports.
         Box::pin(async move { drop(client.flush().await) })
+    }
+
+    /// Waits until what was published last has gone to the socket, where there is one.
+    pub(super) async fn flush_last(&self) {
+        if self.is_up() {
+            // Whom it did not reach will find out without it.
+            let _ = self.unless_lost(self.flush()).await;
+        }
+    }
+
+    /// Waits for what the client does. What it is asked to do waits for room in its queue, and while the connection
+    /// is away the queue is not emptied: for ever, where it does not come back.
+    pub(super) async fn unless_lost<T>(
+        &self,
+        done: impl Future<Output = T>,
+    ) -> Result<T, LinkError> {
+        match select(pin!(done), pin!(lost(&self.client, self.outage_timeout))).await {
+            Either::Left((done, _)) => Ok(done),
+            Either::Right(_) => Err(LinkError::Lost),
+        }
+    }
+}
+
+/// Resolves once the connection has been away for `bound` on end, as seen from now on.
+async fn lost(client: &Client, bound: Duration) {
+    let mut away = Duration::ZERO;
+    while away <= bound {
+        tokio::time::sleep(OUTAGE_POLL).await;
+        away = match client.connection_state() {
+            State::Connected => Duration::ZERO,
+            State::Pending | State::Disconnected => away + OUTAGE_POLL,
+        };
     }
 }

@@ -128,7 +128,7 @@ impl PublishTask {
         // The last frames (CLOSED, RESET) are on their way before anybody hears of the end. The flush before must
         // not keep room in the client's queue that this one waits for.
         self.flush = None;
-        self.link.flush().await;
+        self.link.flush_last().await;
         let outcome = lock(&self.shared.sender).outcome();
         self.end(outcome.unwrap_or(Ok(())).map_err(SessionError::Protocol));
     }
@@ -148,6 +148,8 @@ impl PublishTask {
                 LinkChange::Up => {}
                 LinkChange::Down => sender.note_outage(now),
                 LinkChange::Back => sender.handle_reconnect(now),
+                // Whom it was over for need not hear it any more.
+                LinkChange::Lost if sender.is_over() => return Ok(false),
                 LinkChange::Lost => return Err(SessionError::Disconnected),
                 LinkChange::Denied(denial) => return Err(SessionError::Denied(denial.clone())),
             }
@@ -190,7 +192,8 @@ impl PublishTask {
                 self.flush = Some((self.link.flush(), sent));
             }
         }
-        Ok(!over)
+        // What is to be said last waits for the link to come back.
+        Ok(!over || link == LinkChange::Down)
     }
 
     /// Hands over what is to go out. A flush under way is driven meanwhile: it may have been given the next room
@@ -208,7 +211,7 @@ impl PublishTask {
                 }
             },
         };
-        published.map_err(SessionError::Nats)
+        Ok(published?)
     }
 
     fn take_requests(&self, sender: &mut Sender) {

@@ -31,6 +31,10 @@ impl<T> SpinLock<T> {
     }
 
     #[cold]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a mutex would sleep here too, until its holder has run"
+    )]
     fn wait(&self) -> SpinMutexGuard<'_, T> {
         let mut tries = 0;
         loop {

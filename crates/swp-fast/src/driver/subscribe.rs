@@ -8,7 +8,7 @@ use async_nats::Subscriber as Subscription;
 
 use super::doorbell::Doorbell;
 use super::intake::{Intake, Taken};
-use super::link::{Link, LinkChange};
+use super::link::{Link, LinkChange, LinkError};
 use super::{Alarm, Clock, DenialWatch, Subjects, SubscribeFailure, lock};
 use crate::proto::{ACK_DELAY, Receiver, ReceiverEvent, Transmit};
 use crate::time::Time;
@@ -102,7 +102,7 @@ impl SubscribeTask {
             match self.step().await {
                 Ok(true) => self.wait().await,
                 Ok(false) => {
-                    self.link.flush().await;
+                    self.link.flush_last().await;
                     break;
                 }
                 Err(failure) => {
@@ -126,6 +126,8 @@ impl SubscribeTask {
                 LinkChange::Up => {}
                 LinkChange::Down => receiver.note_outage(now),
                 LinkChange::Back => receiver.handle_reconnect(now),
+                // The publisher will find out by itself.
+                LinkChange::Lost if receiver.is_over() => return Ok(false),
                 LinkChange::Lost => return Err(SubscribeFailure::Disconnected),
                 LinkChange::Denied(denial) => return Err(SubscribeFailure::Denied(denial.clone())),
             }
@@ -147,13 +149,14 @@ impl SubscribeTask {
             self.shared.bell.wake_app();
         }
         // Before anything is said: the publisher takes what is said as a sign that this is done.
-        self.follow(generations).await.map_err(SubscribeFailure::Nats)?;
-        self.link.publish(&mut self.transmits).await.map_err(SubscribeFailure::Nats)?;
-        Ok(!over)
+        self.follow(generations).await?;
+        self.link.publish(&mut self.transmits).await?;
+        // What is to be said last waits for the link to come back.
+        Ok(!over || link == LinkChange::Down)
     }
 
     /// Listens to these generations of the group. Nothing is taken meanwhile.
-    async fn follow(&mut self, wanted: impl Iterator<Item = u32> + Clone) -> Result<(), String> {
+    async fn follow(&mut self, wanted: impl Iterator<Item = u32> + Clone) -> Result<(), LinkError> {
         let changed = |intake: &mut Intake| !intake.groups.are(wanted.clone());
         let Some(mut intake) = lock(&self.shared.intake).take_if(changed) else { return Ok(()) };
         let followed = intake.groups.follow(&mut self.link, wanted).await;
