@@ -26,8 +26,8 @@ use crate::wire::{
     Digest, Header, Integrity, Kind, MAX_HEADER, PeerId, ResetCode, SackRanges, Seq, Syn,
 };
 
-/// While the group is being sent to, those who catch up get one frame for so many of the group's. Measured, at line
-/// rate on two cores: with 8 the others keep 0.8 to 0.9 of their pace, with 4 0.7 to 0.8 ...
+/// While the group is being sent to, those who catch up get one frame for so many of the group's. By `swp-bench latecomer`,
+/// at line rate on two cores: with 8 the others keep 0.8 to 0.9 of their pace, with 4 0.7 to 0.8 ...
 const GROUP_SHARE: u32 = 8;
 
 /// ... and no more than this many at once, an eighth of a batch.
