@@ -11,7 +11,9 @@ use broker_support::{Failure, endpoint_at, join, message, options, receive, unti
 use futures_util::{FutureExt, StreamExt};
 use nats_chaos::ChaosProxy;
 use nats_child::NatsServer;
-use swp_fast::{Endpoint, EndpointConfig, PublishConfig, SessionError, SubscribeConfig};
+use swp_fast::{
+    Endpoint, EndpointConfig, PublishConfig, SenderEvent, SessionError, SubscribeConfig,
+};
 
 /// An endpoint that bears no long outage, and its client.
 async fn impatient(url: impl AsRef<str>, capacity: usize) -> Result<(Endpoint, Client), Failure> {
@@ -41,6 +43,8 @@ async fn an_abort_is_told_when_nats_is_back() -> Result<(), Failure> {
         let publisher = Arc::clone(&publisher);
         tokio::spawn(async move { publisher.abort("on purpose").await })
     };
+    // The task has taken the abort up, with nobody to tell it to.
+    while !matches!(within(publisher.next_event()).await?, Some(SenderEvent::Failed(_))) {}
     server.restart()?;
     let told = within(subscriber.next()).await?.ok_or("the stream ended as if it were whole")?;
     let told = told.expect_err("nothing was sent").to_string();

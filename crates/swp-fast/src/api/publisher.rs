@@ -43,7 +43,11 @@ impl Publisher {
     /// [`TrySendError::Blocked`] is back-pressure: try again when consumers have caught up.
     #[inline]
     pub fn try_send(&self, message: &[u8]) -> Result<Position, TrySendError> {
-        let pushed = self.shared.outbox.lock().push(message);
+        let pushed = if crate::wire::message_len(message.len()) <= self.max_body_bytes {
+            self.shared.outbox.lock().push(message)
+        } else {
+            self.push_copy(message)
+        };
         match pushed {
             Ok((seq, rouses)) => Ok(self.queued(seq, rouses)),
             Err(Refused::Blocked) => Err(TrySendError::Blocked),
@@ -51,6 +55,15 @@ impl Publisher {
             Err(Refused::PackedOnly) => Err(TrySendError::PackedOnly),
             Err(Refused::Closed) => Err(TrySendError::Closed(self.why_closed())),
         }
+    }
+
+    /// Queues a copy of a message that is larger than a frame. It is made while nobody waits for the lock, and only where
+    /// there was room.
+    #[cold]
+    fn push_copy(&self, message: &[u8]) -> Result<(Seq, bool), Refused> {
+        self.shared.outbox.lock().admit_large(message.len())?;
+        let copy = Bytes::copy_from_slice(message);
+        self.shared.outbox.lock().push_large(copy)
     }
 
     #[inline]
@@ -72,7 +85,7 @@ impl Publisher {
             if crate::wire::message_len(message.len()) <= self.max_body_bytes {
                 outbox.push(&message)
             } else {
-                outbox.push_large(message.len(), || message.clone())
+                outbox.push_large(message.clone())
             }
         };
         match self.when_room(push).await {

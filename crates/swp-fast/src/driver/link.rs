@@ -87,7 +87,7 @@ impl Link {
 
     /// When to wake for something that is due at `deadline`.
     pub(super) fn wake_at(&self, now: Time, deadline: Time) -> Time {
-        if self.down_since.is_some() { deadline.max(now + OUTAGE_POLL) } else { deadline }
+        if self.down_since.is_some() { now + OUTAGE_POLL } else { deadline }
     }
 
     /// Hands frames to the client.
@@ -118,7 +118,7 @@ impl Link {
 
     /// Waits until what was published last has gone to the socket, where there is one.
     pub(super) async fn flush_last(&self) {
-        if self.is_up() {
+        if self.client.connection_state() == State::Connected {
             // Whom it did not reach will find out without it.
             let _ = self.unless_lost(self.flush()).await;
         }

@@ -101,14 +101,12 @@ impl Outbox {
         }
     }
 
-    /// Takes a message by copying it into the open frame. Returns the number of its frame, and whether the
+    /// Takes a message that fits a frame by copying it into the open one. Returns the number of its frame, and whether the
     /// task waits for it and has to be woken.
     #[inline]
     pub(crate) fn push(&mut self, message: &[u8]) -> Result<(Seq, bool), Refused> {
         let len = message_len(message.len());
-        if len > self.body_limit {
-            return self.push_large(message.len(), || Bytes::copy_from_slice(message));
-        }
+        debug_assert!(len <= self.body_limit, "a message of {len} bytes in a frame");
         if self.closed {
             return Err(Refused::Closed);
         }
@@ -133,21 +131,12 @@ impl Outbox {
     }
 
     /// Takes a message that is larger than a frame without copying it; it is cut up when its turn comes.
-    pub(crate) fn push_large(
-        &mut self,
-        len: usize,
-        message: impl FnOnce() -> Bytes,
-    ) -> Result<(Seq, bool), Refused> {
-        if self.packed_only {
-            return Err(Refused::PackedOnly);
-        }
-        if len as u64 > self.message_limit {
-            return Err(Refused::TooLarge);
-        }
-        self.admit(len)?;
+    pub(crate) fn push_large(&mut self, message: Bytes) -> Result<(Seq, bool), Refused> {
+        let len = message.len();
+        self.admit_large(len)?;
         self.seal_open();
         let fragments = len.div_ceil(self.piece_limit) as u64;
-        self.queue.push_back(Pending::Large { message: message(), at: 0 });
+        self.queue.push_back(Pending::Large { message, at: 0 });
         self.queued_bytes += len;
         let last = self.next.advance(fragments - 1);
         self.next = last.next();
@@ -173,6 +162,17 @@ impl Outbox {
     #[inline]
     fn rouses(&mut self) -> bool {
         std::mem::take(&mut self.awaited)
+    }
+
+    /// Whether a message of `len` bytes, more than a frame holds, would be taken now.
+    pub(crate) fn admit_large(&self, len: usize) -> Result<(), Refused> {
+        if self.packed_only {
+            return Err(Refused::PackedOnly);
+        }
+        if len as u64 > self.message_limit {
+            return Err(Refused::TooLarge);
+        }
+        self.admit(len)
     }
 
     /// Whether `bytes` more may be queued: beyond the bound only where nothing else waits.

@@ -149,7 +149,7 @@ impl PublishTask {
                 LinkChange::Down => sender.note_outage(now),
                 LinkChange::Back => sender.handle_reconnect(now),
                 // Whom it was over for need not hear it any more.
-                LinkChange::Lost if sender.is_over() => return Ok(false),
+                LinkChange::Lost | LinkChange::Denied(_) if sender.is_over() => return Ok(false),
                 LinkChange::Lost => return Err(SessionError::Disconnected),
                 LinkChange::Denied(denial) => return Err(SessionError::Denied(denial.clone())),
             }
@@ -158,18 +158,15 @@ impl PublishTask {
             }
             self.take_requests(&mut sender);
             sender.note_link(self.flush.is_some());
-            if self.flush.is_none() {
-                if link == LinkChange::Down {
-                    shared.outbox.lock().await_more();
-                } else {
-                    self.take_writes(&mut sender, now);
-                }
+            if self.flush.is_none() && link != LinkChange::Down {
+                self.take_writes(&mut sender, now);
             }
             if let Some(past) = &mut self.past {
                 past.serve(&mut sender);
             }
             if link != LinkChange::Down {
-                while self.transmits.len() < FRAMES_PER_TURN
+                // The last words of a session go to all at once, however many: there is no other turn.
+                while (self.transmits.len() < FRAMES_PER_TURN || sender.is_over())
                     && let Some(transmit) = sender.poll_transmit(now)
                 {
                     self.transmits.push(transmit);
@@ -185,7 +182,10 @@ impl PublishTask {
         };
         if link != LinkChange::Down && (self.owes_flush || !self.transmits.is_empty()) {
             let sent = lock(&self.shared.sender).sent();
-            self.publish().await?;
+            match self.publish().await {
+                Err(_) if over => return Ok(false),
+                published => published?,
+            }
             // What goes out behind a flush needs another, once that has returned.
             self.owes_flush = self.flush.is_some();
             if !self.owes_flush {
@@ -240,18 +240,20 @@ impl PublishTask {
                 self.transmits.push(transmit);
             }
         }
-        let mut outbox = self.shared.outbox.lock();
-        let waiting = !outbox.is_empty();
-        sender.note_backlog(waiting && !sender.can_write());
-        // Where something goes out, its flush ends the next wait.
-        if self.transmits.is_empty() && !self.owes_flush {
-            if !waiting {
+        let (idle, can_write) = (self.transmits.is_empty() && !self.owes_flush, sender.can_write());
+        let waiting = {
+            let mut outbox = self.shared.outbox.lock();
+            // Where something goes out, its flush ends the next wait.
+            if idle && outbox.is_empty() {
                 outbox.await_more();
-            } else if sender.can_write() {
-                self.shared.wake.notify_one();
             }
+            !outbox.is_empty()
+        };
+        sender.note_backlog(waiting && !can_write);
+        if idle && (taken > 0 || waiting && can_write) {
+            // A request may have waited for what was taken.
+            self.shared.wake.notify_one();
         }
-        drop(outbox);
         if taken > 0 {
             self.shared.room.notify_waiters();
         }
@@ -282,8 +284,9 @@ impl PublishTask {
         let shared = Arc::clone(&self.shared);
         let arrived = tokio::select! {
             biased;
-            message = self.control.next() => message,
-            message = self.inbox.next() => message,
+            // None where the client is closed: the link is away then.
+            Some(message) = self.control.next() => Some(message),
+            Some(message) = self.inbox.next() => Some(message),
             () = flushed(&mut self.flush) => {
                 if let Some((_, sent)) = self.flush.take() {
                     shared.progress.send_modify(|progress| progress.flushed = sent);

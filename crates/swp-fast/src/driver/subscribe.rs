@@ -127,7 +127,7 @@ impl SubscribeTask {
                 LinkChange::Down => receiver.note_outage(now),
                 LinkChange::Back => receiver.handle_reconnect(now),
                 // The publisher will find out by itself.
-                LinkChange::Lost if receiver.is_over() => return Ok(false),
+                LinkChange::Lost | LinkChange::Denied(_) if receiver.is_over() => return Ok(false),
                 LinkChange::Lost => return Err(SubscribeFailure::Disconnected),
                 LinkChange::Denied(denial) => return Err(SubscribeFailure::Denied(denial.clone())),
             }
@@ -149,7 +149,9 @@ impl SubscribeTask {
             self.shared.bell.wake_app();
         }
         // Before anything is said: the publisher takes what is said as a sign that this is done.
-        self.follow(generations).await?;
+        if link != LinkChange::Down {
+            self.follow(generations).await?;
+        }
         self.link.publish(&mut self.transmits).await?;
         // What is to be said last waits for the link to come back.
         Ok(!over || link == LinkChange::Down)

@@ -32,8 +32,9 @@ pub const fn message_len(len: usize) -> usize {
 }
 
 /// blake3 hashes 16 chunks of 1 KiB side by side where the processor can (AVX-512; 8 with AVX2, 4 with
-/// SSE4.1 and NEON), and what is left over one by one. By `cargo bench -p swp-bench --bench digest` with AVX-512:
-/// 3.2 us for a body of 16,384 bytes, 6.3 us for one of 15,360. Bodies should end just past a run.
+/// SSE4.1 and NEON), and what is left over one by one. By `cargo bench -p swp-bench --bench digest` with
+/// AVX-512: 3.2 us for a body of 16,384 bytes, 6.3 us for one of 15,360, 4.7 us for one of 17,411. Bodies
+/// should end just past a run.
 pub const HASH_RUN: usize = 16 * 1024;
 
 /// A good limit for [`OpenFrame::new`], in bytes: one run to hash, and room for a last message of up to

@@ -9,7 +9,7 @@ fn outbox(queue_bytes: usize) -> Outbox {
 fn what_must_be_read_again_is_packed_before() {
     let mut outbox = Outbox::new(&PublishConfig::default(), true);
     assert_eq!(outbox.push(b"message"), Err(Refused::PackedOnly));
-    assert_eq!(outbox.push(&vec![0; 1 << 20]), Err(Refused::PackedOnly));
+    assert_eq!(outbox.push_large(Bytes::from(vec![0; 1 << 20])), Err(Refused::PackedOnly));
     let (packed, _) = outbox.push_block(vec![0; 100], Vec::new());
     assert_eq!((packed, outbox.is_empty()), (None, false));
 }
@@ -35,14 +35,14 @@ fn a_full_queue_refuses_and_keeps_what_it_has() {
     }
     assert_eq!(taken, 20_000 / 102);
     assert_eq!(outbox.push(&[1; 100]), Err(Refused::Blocked));
-    assert_eq!(outbox.push_large(100_000, || unreachable!()), Err(Refused::Blocked));
+    assert_eq!(outbox.push_large(Bytes::from(vec![0; 100_000])), Err(Refused::Blocked));
 }
 
 #[test]
 fn a_large_message_is_taken_alone_and_numbered_by_its_last_fragment() {
     let mut outbox = outbox(20_000);
     let (last, rouses) =
-        outbox.push_large(100_000, || Bytes::from(vec![0; 100_000])).expect("the queue is empty");
+        outbox.push_large(Bytes::from(vec![0; 100_000])).expect("the queue is empty");
     assert!(rouses);
     assert_eq!(last.get(), 100_000_u64.div_ceil(16 << 10) - 1);
     assert_eq!(outbox.push(b"x"), Err(Refused::Blocked));
@@ -68,7 +68,7 @@ fn the_task_is_woken_by_what_it_waits_for() {
 #[test]
 fn nothing_is_taken_after_the_end_and_nothing_above_the_bound() {
     let mut outbox = outbox(1 << 20);
-    assert_eq!(outbox.push_large(65 << 20, || unreachable!()), Err(Refused::TooLarge));
+    assert_eq!(outbox.admit_large(65 << 20), Err(Refused::TooLarge));
     outbox.close();
     assert_eq!(outbox.push(b"x"), Err(Refused::Closed));
 }
