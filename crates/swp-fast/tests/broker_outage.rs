@@ -59,7 +59,11 @@ async fn an_abort_waits_no_longer_than_for_an_outage() -> Result<(), Failure> {
     let publisher = here.publish("s", PublishConfig::default()).await?;
     server.kill()?;
     until_away(&client).await?;
-    within(publisher.abort("on purpose")).await
+    within(publisher.abort("on purpose")).await?;
+    // It ended by that, not by the outage.
+    let over = within(publisher.over()).await?;
+    assert!(matches!(over, Err(SessionError::Protocol(_))), "{over:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -43,7 +43,7 @@ impl Publisher {
     /// [`TrySendError::Blocked`] is back-pressure: try again when consumers have caught up.
     #[inline]
     pub fn try_send(&self, message: &[u8]) -> Result<Position, TrySendError> {
-        let pushed = if crate::wire::message_len(message.len()) <= self.max_body_bytes {
+        let pushed = if self.fits_frame(message) {
             self.shared.outbox.lock().push(message)
         } else {
             self.push_copy(message)
@@ -57,8 +57,12 @@ impl Publisher {
         }
     }
 
-    /// Queues a copy of a message that is larger than a frame. It is made while nobody waits for the lock, and only where
-    /// there was room.
+    #[inline]
+    fn fits_frame(&self, message: &[u8]) -> bool {
+        crate::wire::message_len(message.len()) <= self.max_body_bytes
+    }
+
+    /// Queues a copy of a message that is larger than a frame, made without the lock, and only where there was room.
     #[cold]
     fn push_copy(&self, message: &[u8]) -> Result<(Seq, bool), Refused> {
         self.shared.outbox.lock().admit_large(message.len())?;
@@ -82,7 +86,7 @@ impl Publisher {
         let message = message.into();
         let push = || {
             let mut outbox = self.shared.outbox.lock();
-            if crate::wire::message_len(message.len()) <= self.max_body_bytes {
+            if self.fits_frame(&message) {
                 outbox.push(&message)
             } else {
                 outbox.push_large(message.clone())

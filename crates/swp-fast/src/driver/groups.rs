@@ -61,7 +61,7 @@ impl Groups {
         while let Some(group) = self.0.get_mut(at) {
             match group.subscription.poll_next_unpin(cx) {
                 Poll::Ready(Some(message)) => return Poll::Ready(message),
-                // It was left, or the client is closed, which the next publish reports.
+                // It was left, or the client is closed, which the link tells.
                 Poll::Ready(None) => drop(self.0.remove(at)),
                 Poll::Pending => at += 1,
             }

@@ -89,7 +89,7 @@ impl Intake {
         }
         match self.inbox.poll_next_unpin(cx) {
             Poll::Ready(Some(message)) => Poll::Ready(message),
-            // The client is closed, which the next publish reports.
+            // The client is closed, which the link tells.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }

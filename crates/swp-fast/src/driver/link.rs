@@ -112,7 +112,7 @@ impl Link {
 
     pub(super) fn flush(&self) -> Flush {
         let client = self.client.clone();
-        // It fails only when the client is closed, which the next publish reports.
+        // It fails only when the client is closed, which the link tells.
         Box::pin(async move { drop(client.flush().await) })
     }
 

@@ -118,19 +118,22 @@ pub(crate) fn run_publisher(
 
 impl PublishTask {
     async fn run(mut self) {
-        loop {
+        let ended = loop {
             match self.step().await {
                 Ok(true) => self.wait().await,
-                Ok(false) => break,
-                Err(error) => return self.end(Err(error)),
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
             }
-        }
-        // The last frames (CLOSED, RESET) are on their way before anybody hears of the end. The flush before must
-        // not keep room in the client's queue that this one waits for.
+        };
+        // The flush before must not keep room in the client's queue that the next one waits for.
         self.flush = None;
-        self.link.flush_last().await;
+        if ended.is_ok() {
+            // The last frames (CLOSED, RESET) are on their way before anybody hears of the end.
+            self.link.flush_last().await;
+        }
+        // What was over before an error stays as it ended, though its last words did not go out.
         let outcome = lock(&self.shared.sender).outcome();
-        self.end(outcome.unwrap_or(Ok(())).map_err(SessionError::Protocol));
+        self.end(outcome.map_or(ended, |outcome| outcome.map_err(SessionError::Protocol)));
     }
 
     /// Does all that can be done now; `false` once the session is over.
@@ -148,8 +151,6 @@ impl PublishTask {
                 LinkChange::Up => {}
                 LinkChange::Down => sender.note_outage(now),
                 LinkChange::Back => sender.handle_reconnect(now),
-                // Whom it was over for need not hear it any more.
-                LinkChange::Lost | LinkChange::Denied(_) if sender.is_over() => return Ok(false),
                 LinkChange::Lost => return Err(SessionError::Disconnected),
                 LinkChange::Denied(denial) => return Err(SessionError::Denied(denial.clone())),
             }
@@ -182,10 +183,7 @@ impl PublishTask {
         };
         if link != LinkChange::Down && (self.owes_flush || !self.transmits.is_empty()) {
             let sent = lock(&self.shared.sender).sent();
-            match self.publish().await {
-                Err(_) if over => return Ok(false),
-                published => published?,
-            }
+            self.publish().await?;
             // What goes out behind a flush needs another, once that has returned.
             self.owes_flush = self.flush.is_some();
             if !self.owes_flush {

@@ -106,7 +106,10 @@ impl SubscribeTask {
                     break;
                 }
                 Err(failure) => {
-                    *lock(&self.shared.failure) = Some(failure);
+                    // What was over before stays as it ended.
+                    if !lock(&self.shared.receiver).is_over() {
+                        *lock(&self.shared.failure) = Some(failure);
+                    }
                     break;
                 }
             }
@@ -126,8 +129,6 @@ impl SubscribeTask {
                 LinkChange::Up => {}
                 LinkChange::Down => receiver.note_outage(now),
                 LinkChange::Back => receiver.handle_reconnect(now),
-                // The publisher will find out by itself.
-                LinkChange::Lost | LinkChange::Denied(_) if receiver.is_over() => return Ok(false),
                 LinkChange::Lost => return Err(SubscribeFailure::Disconnected),
                 LinkChange::Denied(denial) => return Err(SubscribeFailure::Denied(denial.clone())),
             }

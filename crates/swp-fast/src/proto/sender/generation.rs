@@ -16,8 +16,9 @@ use crate::proto::peer::PeerState;
 use crate::time::Time;
 use crate::wire::PeerId;
 
-/// For so long data waits for the move, which takes a round trip: sent on, the broker would throttle it
-/// for the one that stands still (seen with a `recv` under SIGSTOP), and the questions and answers that the move needs with it.
+/// For so long data waits for the move, which takes a round trip: sent on, the broker would throttle it for the
+/// one that stands still (seen with a `recv` under SIGSTOP), and the questions and answers that the move needs
+/// with it.
 const MOVE_PAUSE: Duration = Duration::from_millis(50);
 
 /// The group is to move on: not everybody listens to the next generation yet.
