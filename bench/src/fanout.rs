@@ -9,7 +9,7 @@ use clap::Args;
 use swp_fast::wire::Integrity;
 
 use crate::Failure;
-use crate::peers::{Load, Peer};
+use crate::peers::{Load, Peer, System};
 use crate::record::Fanout;
 use crate::stage::Stage;
 use crate::table::{self, DASH, Table, median, ratio};
@@ -24,8 +24,8 @@ const CONSUMERS_QUICK: [usize; 2] = [1, 4];
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Message sizes [default: 64,1KiB,16KiB]
-    #[arg(long, value_delimiter = ',', value_parser = units::bytes, default_value = "64,1KiB,16KiB")]
+    /// Message sizes
+    #[arg(long, value_delimiter = ',', value_parser = units::bytes, default_value = "64,1KiB,4KiB,16KiB,64KiB")]
     size: Vec<u64>,
     /// Numbers of consumers [default: 1,2,4,8]
     #[arg(long, value_delimiter = ',')]
@@ -45,9 +45,10 @@ pub(crate) struct Options {
     /// Messages that a raw subscription queues before it drops; async-nats' own default unless given
     #[arg(long, default_value_t = crate::peers::raw::DEFAULT_QUEUE)]
     raw_queue: usize,
-    /// Protection of swp's frames: blake3, crc32c or none
-    #[arg(long, default_value = "blake3")]
-    integrity: Integrity,
+    /// Protection of swp's frames: blake3, crc32c, none, or several, each of which takes part; a consumer is held
+    /// back with the first alone
+    #[arg(long, value_delimiter = ',', default_value = "blake3,crc32c")]
+    integrity: Vec<Integrity>,
     /// Appends one JSON object a measurement to this file
     #[arg(long)]
     json: Option<PathBuf>,
@@ -81,6 +82,7 @@ pub(crate) fn run(options: &Options, stage: &mut Stage) -> Result<(), Failure> {
     let rounds = options.rounds.unwrap_or(if quick { 1 } else { 3 });
     let default_numbers: &[usize] = if quick { &CONSUMERS_QUICK } else { &CONSUMERS };
     let numbers = if options.consumers.is_empty() { default_numbers } else { &options.consumers };
+    let systems = System::all(&[Peer::Raw, Peer::Swp], &options.integrity);
     let mut measured = Vec::new();
     for &size in &options.size {
         for &consumers in numbers {
@@ -90,12 +92,18 @@ pub(crate) fn run(options: &Options, stage: &mut Stage) -> Result<(), Failure> {
                 limit: std::time::Duration::MAX,
             };
             let case = Case { load, consumers, slow_rate: None, raw_queue: options.raw_queue };
-            let fast = measure(options, stage, case, rounds)?;
+            let fast = measure(options, stage, &systems, case, rounds)?;
             let raw = median(fast.iter().filter(|r| r.peer == "raw").map(rate));
             measured.extend(fast);
             if let (true, Some(raw)) = (options.slow, raw) {
                 let case = Case { slow_rate: Some((raw * SLOW_PART).max(1.0)), ..case };
-                measured.extend(measure(options, stage, case, rounds)?);
+                measured.extend(measure(
+                    options,
+                    stage,
+                    &systems[..systems.len().min(2)],
+                    case,
+                    rounds,
+                )?);
             }
         }
     }
@@ -103,25 +111,27 @@ pub(crate) fn run(options: &Options, stage: &mut Stage) -> Result<(), Failure> {
     Ok(())
 }
 
-/// All rounds of one case.
+/// All rounds of one case; each begins with another system.
 fn measure(
     options: &Options,
     stage: &Stage,
+    systems: &[System],
     case: Case,
     rounds: usize,
 ) -> Result<Vec<Fanout>, Failure> {
     let mut measured = Vec::new();
     for round in 0..rounds {
-        for turn in 0..2 {
-            let peer = [Peer::Raw, Peer::Swp][(round + turn) % 2];
+        for turn in 0..systems.len() {
+            let system = systems[(round + turn) % systems.len()];
             let (start, outcome) = stage.runtime.block_on(async {
-                match peer {
-                    Peer::Swp => consumers::swp(stage.url(), case, options.integrity).await,
-                    _ => consumers::raw(stage.url(), case).await,
+                match system.integrity {
+                    Some(integrity) => consumers::swp(stage.url(), case, integrity).await,
+                    None => consumers::raw(stage.url(), case).await,
                 }
             })?;
             let record = Fanout {
-                peer: peer.name().to_owned(),
+                peer: system.peer.name().to_owned(),
+                integrity: system.integrity_name(),
                 size: case.load.size,
                 consumers: case.consumers,
                 slow: case.slow_rate.is_some(),
@@ -132,7 +142,7 @@ fn measure(
                 retransmits: outcome.retransmits,
                 group_retransmits: outcome.group_retransmits,
             };
-            eprintln!("{}", line(&record));
+            eprintln!("{}", line(system, &record));
             table::append(options.json.as_deref(), &record)?;
             measured.push(record);
         }
@@ -152,11 +162,11 @@ fn lost(record: &Fanout) -> u64 {
 }
 
 /// One measurement, as it comes.
-fn line(record: &Fanout) -> String {
+fn line(system: System, record: &Fanout) -> String {
     format!(
-        "{:>8}  {:<4} 1 to {}{}  round {}  {:>8} msg/s each  lost {}",
+        "{:>8}  {:<10} 1 to {}{}  round {}  {:>8} msg/s each  lost {}",
         show_size(record.size as u64),
-        record.peer,
+        system.label(),
         record.consumers,
         if record.slow { ", one slow" } else { "" },
         record.round,
@@ -165,46 +175,53 @@ fn line(record: &Fanout) -> String {
     )
 }
 
-/// Medians by size, number of consumers, and whether one is slow.
+/// Medians by size, number of consumers, and whether one is slow: a row for each protection of swp.
 fn render(measured: &[Fanout]) -> String {
-    let columns = ["message", "consumers", "raw msg/s each", "raw lost", "swp msg/s each"];
+    let columns = ["message", "consumers", "raw msg/s each", "raw lost", "swp", "swp msg/s each"];
     let mut table =
         Table::new(columns.into_iter().chain(["swp x raw", "swp lost", "swp retransmits"]));
     let mut seen = Vec::new();
-    for record in measured {
-        let key = (record.size, record.consumers, record.slow);
+    for record in measured.iter().filter(|record| record.peer == "swp") {
+        let key = (record.size, record.consumers, record.slow, &record.integrity);
         if seen.contains(&key) {
             continue;
         }
         seen.push(key);
-        let of = |peer: &str| -> Vec<&Fanout> {
-            let same = |r: &&Fanout| (r.size, r.consumers, r.slow) == key && r.peer == peer;
+        let of = |peer: &str, integrity: &Option<String>| -> Vec<&Fanout> {
+            let same = |r: &&Fanout| {
+                (r.size, r.consumers, r.slow) == (key.0, key.1, key.2)
+                    && r.peer == peer
+                    && r.integrity == *integrity
+            };
             measured.iter().filter(same).collect()
         };
-        let (raw, swp) = (of("raw"), of("swp"));
+        let (raw, swp) = (of("raw", &None), of("swp", &record.integrity));
         let middle = |of: &[&Fanout]| median(of.iter().map(|record| rate(record)));
         let show = |rate: Option<f64>| rate.map_or(DASH.to_owned(), show_rate);
-        let share = |of: &[&Fanout]| {
-            let lost: u64 = of.iter().map(|record| lost(record)).sum();
-            let due: u64 = of.iter().map(|r| r.sent * r.received.len() as u64).sum();
-            match lost {
-                0 => "0".to_owned(),
-                lost => format!("{lost} ({:.1} %)", lost as f64 * 100.0 / due as f64),
-            }
-        };
         let slow = if record.slow { ", one slow" } else { "" };
         table.row(vec![
             show_size(record.size as u64),
             format!("{}{slow}", record.consumers),
             show(middle(&raw)),
-            share(&raw),
+            share_lost(&raw),
+            record.integrity.clone().unwrap_or_default(),
             show(middle(&swp)),
             ratio(middle(&swp), middle(&raw)),
-            share(&swp),
+            share_lost(&swp),
             swp.iter().map(|record| record.retransmits).sum::<u64>().to_string(),
         ]);
     }
     table.render()
+}
+
+/// What was lost over all rounds, and of how much that is.
+fn share_lost(of: &[&Fanout]) -> String {
+    let lost: u64 = of.iter().map(|record| lost(record)).sum();
+    let due: u64 = of.iter().map(|r| r.sent * r.received.len() as u64).sum();
+    match lost {
+        0 => "0".to_owned(),
+        lost => format!("{lost} ({:.1} %)", lost as f64 * 100.0 / due as f64),
+    }
 }
 
 #[cfg(test)]

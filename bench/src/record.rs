@@ -71,6 +71,9 @@ pub(crate) struct Latency {
 pub(crate) struct Fanout {
     /// `raw` or `swp`.
     pub(crate) peer: String,
+    /// `blake3`, `crc32c` or `none`; only of `swp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) integrity: Option<String>,
     pub(crate) size: usize,
     pub(crate) consumers: usize,
     /// One of the consumers is held back.

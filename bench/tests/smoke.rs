@@ -54,7 +54,9 @@ fn latency() {
 fn fanout() {
     let options = "--size 64 --consumers 1,2 --slow --messages 200 --rounds 1";
     let (table, lines) = run("fanout", options);
-    assert_eq!(lines.len(), 8, "{table}");
+    // Raw, and swp with two integrities; with a slow consumer one.
+    assert_eq!(lines.len(), 2 * (3 + 2), "{table}");
+    assert_eq!(all(&lines, "integrity", "crc32c"), 2);
     assert!(lines.iter().all(|line| line["received"][0] == 200), "{lines:?}");
 }
 

@@ -4,6 +4,7 @@ use crate::record::Fanout;
 fn record(peer: &str, received: Vec<u64>, seconds: f64) -> Fanout {
     Fanout {
         peer: peer.to_owned(),
+        integrity: (peer == "swp").then(|| "crc32c".to_owned()),
         size: 1024,
         consumers: received.len(),
         slow: false,
@@ -24,5 +25,5 @@ fn what_a_consumer_did_not_get_is_lost_and_not_in_the_rate() {
     let swp = record("swp", vec![1000, 1000], 0.5);
     let shown = render(&[raw, swp]);
     let row = shown.lines().nth(2).unwrap();
-    assert_eq!(row, "| 1 KiB | 2 | 750 | 500 (25.0 %) | 2.0 k | 2.67 | 0 | 0 |");
+    assert_eq!(row, "| 1 KiB | 2 | 750 | 500 (25.0 %) | crc32c | 2.0 k | 2.67 | 0 | 0 |");
 }

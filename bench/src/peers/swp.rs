@@ -76,7 +76,7 @@ pub(crate) async fn receive_all(subscriber: Subscriber) -> Result<(u64, Instant)
 
 /// Sends one message. What fits a frame is packed into the open one; a longer one is cut up in place.
 pub(crate) async fn send(publisher: &Publisher, payload: &Bytes) -> Result<(), Failure> {
-    if payload.len() < publisher.max_body_bytes() {
+    if payload.len() <= publisher.max_packed_bytes() {
         match publisher.try_send(payload) {
             Ok(_) => return Ok(()),
             Err(TrySendError::Blocked) => {}

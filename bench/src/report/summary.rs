@@ -98,7 +98,7 @@ pub(super) struct Summary {
     pub(super) rates: BTreeMap<(String, usize), Rate>,
     /// By size, load and peer.
     pub(super) latency: BTreeMap<(usize, Load, String), Percentiles>,
-    /// By slow, size, consumers and peer.
+    /// By slow, size, consumers and series.
     pub(super) fanout: BTreeMap<(bool, usize, usize, String), Spreading>,
     /// Bytes a second.
     pub(super) replay: BTreeMap<Source, Spread>,
@@ -154,9 +154,9 @@ impl Summary {
         slow: bool,
         size: usize,
         consumers: usize,
-        peer: &str,
+        series: &str,
     ) -> Option<&Spreading> {
-        self.fanout.get(&(slow, size, consumers, peer.to_owned()))
+        self.fanout.get(&(slow, size, consumers, series.to_owned()))
     }
 
     /// The median of a micro-benchmark, for one element.
@@ -225,7 +225,9 @@ fn latency(data: &Data) -> BTreeMap<(usize, Load, String), Percentiles> {
 }
 
 fn fanout(data: &Data) -> BTreeMap<(bool, usize, usize, String), Spreading> {
-    let groups = grouped(&data.fanout, |f| (f.slow, f.size, f.consumers, f.peer.clone()));
+    let groups = grouped(&data.fanout, |f| {
+        (f.slow, f.size, f.consumers, series(&f.peer, f.integrity.as_deref()))
+    });
     let all = groups.into_iter().filter_map(|(key, rounds)| {
         let received = |f: &crate::record::Fanout| f.received.iter().sum::<u64>();
         let lost = |f: &crate::record::Fanout| {

@@ -1,7 +1,5 @@
 //! Medians as Markdown tables.
 
-use std::collections::BTreeSet;
-
 use super::stats::{Spread, bytes, count, duration, number};
 use super::summary::{Load, Source, Summary};
 use super::targets::Target;
@@ -128,24 +126,23 @@ pub(super) fn latency(summary: &Summary) -> String {
 }
 
 pub(super) fn fanout(summary: &Summary) -> String {
-    let keys = summary.fanout.keys().map(|(slow, size, consumers, _)| (*slow, *size, *consumers));
-    let rows: Vec<_> = keys
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .map(|(slow, size, consumers)| {
-            let of = |peer| summary.spreading(slow, size, consumers, peer);
-            let sum = |peer| of(peer).map(|spreading| spreading.sum_per_s.median);
-            let ratio = sum("swp").zip(sum("raw")).filter(|(_, raw)| *raw > 0.0);
+    let ours = summary.fanout.iter().filter(|((.., series), _)| series != "raw");
+    let rows: Vec<_> = ours
+        .map(|((slow, size, consumers, series), swp)| {
+            let raw = summary.spreading(*slow, *size, *consumers, "raw");
+            let sum = raw.map(|raw| raw.sum_per_s.median);
+            let ours = swp.sum_per_s.median;
             vec![
-                bytes(size),
+                bytes(*size),
                 consumers.to_string(),
-                if slow { "yes" } else { "no" }.to_owned(),
-                cell(sum("raw"), number),
-                cell(of("raw"), |raw| count(raw.lost)),
-                cell(sum("swp"), number),
-                cell(of("swp"), |swp| count(swp.lost)),
-                cell(ratio, |(swp, raw)| format!("{:.2}x", swp / raw)),
-                cell(of("swp"), |swp| format!("{} + {}", swp.retransmits, swp.group_retransmits)),
+                if *slow { "yes" } else { "no" }.to_owned(),
+                cell(sum, number),
+                cell(raw, |raw| count(raw.lost)),
+                series.clone(),
+                number(ours),
+                count(swp.lost),
+                cell(sum.filter(|raw| *raw > 0.0), |raw| format!("{:.2}x", ours / raw)),
+                format!("{} + {}", swp.retransmits, swp.group_retransmits),
             ]
         })
         .collect();
@@ -155,6 +152,7 @@ pub(super) fn fanout(summary: &Summary) -> String {
         "one held back",
         "raw, sum/s",
         "raw lost",
+        "series",
         "swp, sum/s",
         "swp lost",
         "swp to raw",

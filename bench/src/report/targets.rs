@@ -183,20 +183,22 @@ fn latency(summary: &Summary) -> Vec<Target> {
 const FANOUT_CONSUMERS: usize = 4;
 
 fn fanout(summary: &Summary) -> Vec<Target> {
-    let measured = summary.fanout.keys().filter(|key| !key.0 && key.2 == FANOUT_CONSUMERS);
-    let mut sizes: BTreeSet<usize> = measured.map(|key| key.1).collect();
+    let free = |key: &&(bool, usize, usize, String)| !key.0 && key.2 == FANOUT_CONSUMERS;
+    let ours = summary.fanout.keys().filter(free).filter(|key| key.3 != "raw");
+    let mut measured: BTreeSet<(usize, &str)> = ours.map(|key| (key.1, key.3.as_str())).collect();
     // These show even where they were not measured.
-    sizes.extend([64, 1 << 10]);
-    let rows = sizes.into_iter().filter_map(|size| {
+    measured.extend([(64, "swp (blake3)"), (1 << 10, "swp (blake3)")]);
+    let rows = measured.into_iter().filter_map(|(size, series)| {
         let bound = match size {
             64 => 4.0,
             1024.. => 0.9,
             _ => return None,
         };
-        let of =
-            |peer| Some(summary.spreading(false, size, FANOUT_CONSUMERS, peer)?.sum_per_s.median);
-        let what = format!("{}: one to {FANOUT_CONSUMERS}, sum of swp to raw", bytes(size));
-        Some(at_least(what, bound, ratio(of("swp"), of("raw"))))
+        let of = |series| {
+            Some(summary.spreading(false, size, FANOUT_CONSUMERS, series)?.sum_per_s.median)
+        };
+        let what = format!("{}: one to {FANOUT_CONSUMERS}, sum of {series} to raw", bytes(size));
+        Some(at_least(what, bound, ratio(of(series), of("raw"))))
     });
     rows.collect()
 }

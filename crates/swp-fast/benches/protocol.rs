@@ -235,7 +235,7 @@ fn window_to_window(c: &mut Criterion<Ratio>) {
 /// A full frame of the default size.
 fn full(size: usize) -> (BytesMut, u32) {
     let config = PublishConfig::default();
-    let mut open = OpenFrame::new(config.max_body_bytes());
+    let mut open = OpenFrame::new(config.solo_body_bytes());
     let message = vec![7; size];
     while open.push(&message) {}
     open.take()

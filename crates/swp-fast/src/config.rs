@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::wire::{
-    BODY_LIMIT, FRAGMENT_OVERHEAD, HASH_RUN, Integrity, Key, MAX_COUNT, MAX_HEADER, MAX_NAME,
-    MAX_TAG, Resume, Seq, SessionId, UNHASHED_BODY_LIMIT,
+    BODY_LIMIT, FRAGMENT_OVERHEAD, GROUP_BODY_LIMIT, HASH_RUN, Integrity, Key, MAX_COUNT,
+    MAX_HEADER, MAX_NAME, MAX_TAG, Resume, Seq, SessionId, UNHASHED_BODY_LIMIT,
+    UNHASHED_GROUP_BODY_LIMIT,
 };
 
 /// The largest message that this crate takes or delivers unless told otherwise.
@@ -140,11 +141,17 @@ pub struct PublishConfig {
     pub integrity: Integrity,
     /// A key shared with the consumers; needs blake3. Default none.
     pub key: Option<Key>,
-    /// The largest frame, header and all, in bytes; less where the broker's max_payload is less.
+    /// The largest frame, header and all, in bytes; less where the broker's max_payload is less. Where several
+    /// consumers have the stream, frames are filled up to this. What a frame costs its broker once grows with its
+    /// size, and what the same bytes cost each consumer shrinks. A consumer's window must hold one.
+    /// Default 50,243 (see [`GROUP_BODY_LIMIT`]), without blake3 65,416 (see [`UNHASHED_GROUP_BODY_LIMIT`]). 256 to 8 Mi.
+    pub frame_bytes: usize,
+    /// What a frame is filled up to while one consumer has the stream, and what longer messages are cut into, header
+    /// and all, in bytes; at most `frame_bytes`, whatever is set here.
     /// Default 17,475: about 16 KiB is the size at which brokers move most bytes a second, and a body just
     /// past 16 KiB is hashed four times as fast as one just below ([`HASH_RUN`]). Without blake3 twice that is
     /// better (32,648, see [`UNHASHED_BODY_LIMIT`]). 256 to 8 Mi.
-    pub frame_bytes: usize,
+    pub solo_frame_bytes: usize,
     /// Bytes that may wait to be sent before `try_send` says Blocked; the cost in memory. Default 1 MiB.
     pub queue_bytes: usize,
     /// Bytes sent and not yet held by every consumer; the retransmit queue's bound. Default 32 MiB: twice the
@@ -180,7 +187,8 @@ impl Default for PublishConfig {
             late_join: LateJoin::Refuse,
             integrity: Integrity::Blake3,
             key: None,
-            frame_bytes: MAX_HEADER + BODY_LIMIT,
+            frame_bytes: MAX_HEADER + GROUP_BODY_LIMIT,
+            solo_frame_bytes: MAX_HEADER + BODY_LIMIT,
             queue_bytes: 1 << 20,
             retained_bytes: 32 << 20,
             retained_frames: 16 << 10,
@@ -195,14 +203,14 @@ impl Default for PublishConfig {
 }
 
 impl PublishConfig {
-    /// The default with this protection, and with frames of the size that goes with it.
+    /// The default with this protection, and with frames of the sizes that go with it.
     pub fn with_integrity(integrity: Integrity) -> PublishConfig {
-        let body_bytes = match integrity {
-            Integrity::Blake3 => BODY_LIMIT,
-            Integrity::Crc32c | Integrity::None => UNHASHED_BODY_LIMIT,
+        let (body, solo_body) = match integrity {
+            Integrity::Blake3 => (GROUP_BODY_LIMIT, BODY_LIMIT),
+            Integrity::Crc32c | Integrity::None => (UNHASHED_GROUP_BODY_LIMIT, UNHASHED_BODY_LIMIT),
         };
-        let frame_bytes = MAX_HEADER + body_bytes;
-        PublishConfig { integrity, frame_bytes, ..PublishConfig::default() }
+        let (frame_bytes, solo_frame_bytes) = (MAX_HEADER + body, MAX_HEADER + solo_body);
+        PublishConfig { integrity, frame_bytes, solo_frame_bytes, ..PublishConfig::default() }
     }
 
     /// Refuses what cannot work.
@@ -219,7 +227,8 @@ impl PublishConfig {
             within("stalled_for (ms)", stalled_for.as_millis() as u64, least_ms..=86_400_000)?;
         }
         let frame_bounds = MIN_FRAME_BYTES as u64..=MAX_FRAME_BYTES as u64;
-        within("frame_bytes", self.frame_bytes as u64, frame_bounds)?;
+        within("frame_bytes", self.frame_bytes as u64, frame_bounds.clone())?;
+        within("solo_frame_bytes", self.solo_frame_bytes as u64, frame_bounds)?;
         within("queue_bytes", self.queue_bytes as u64, self.frame_bytes as u64..=1 << 40)?;
         within("retained_bytes", self.retained_bytes, self.frame_bytes as u64..=1 << 40)?;
         within("retained_frames", self.retained_frames, 1..=1 << 24)?;
@@ -247,9 +256,14 @@ impl PublishConfig {
         self.frame_bytes.saturating_sub(MAX_HEADER)
     }
 
+    /// The largest body that is packed while one consumer has the stream, in bytes.
+    pub fn solo_body_bytes(&self) -> usize {
+        self.max_body_bytes().min(self.solo_frame_bytes.saturating_sub(MAX_HEADER))
+    }
+
     /// The largest piece of a message in a fragment, in bytes; with blake3 whole [`HASH_RUN`]s where it can be.
     pub fn max_piece_bytes(&self) -> usize {
-        let piece = self.max_body_bytes().saturating_sub(FRAGMENT_OVERHEAD);
+        let piece = self.solo_body_bytes().saturating_sub(FRAGMENT_OVERHEAD);
         match self.integrity {
             Integrity::Blake3 if piece >= HASH_RUN => piece - piece % HASH_RUN,
             _ => piece,

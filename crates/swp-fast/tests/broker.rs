@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::ConnectOptions;
 use futures_util::StreamExt;
+use futures_util::future::try_join_all;
 use nats_child::NatsServer;
 use swp_fast::proto::SenderError;
 use swp_fast::wire::Key;
@@ -43,7 +44,7 @@ fn message(n: u64, len: usize) -> Vec<u8> {
 /// Sends `count` messages while receiving them, checks each, and finishes.
 async fn transfer(
     publisher: &Publisher,
-    mut subscriber: Subscriber,
+    subscriber: Subscriber,
     count: u64,
     len: impl Fn(u64) -> usize,
 ) -> Result<(), Failure> {
@@ -54,18 +55,24 @@ async fn transfer(
         publisher.finish().await?;
         Ok::<_, Failure>(())
     };
-    let receive = async {
-        let mut n = 0;
-        while let Some(received) = subscriber.next().await {
-            assert_eq!(received?, message(n, len(n)), "message {n}");
-            n += 1;
-        }
-        assert_eq!(n, count);
-        Ok::<_, Failure>(())
-    };
-    let (sent, received) = tokio::join!(send, receive);
+    let (sent, received) = tokio::join!(send, receive(subscriber, count, &len));
     received?;
     sent
+}
+
+/// Receives `count` messages, checks each, and the end.
+async fn receive(
+    mut subscriber: Subscriber,
+    count: u64,
+    len: impl Fn(u64) -> usize,
+) -> Result<(), Failure> {
+    let mut n = 0;
+    while let Some(received) = subscriber.next().await {
+        assert_eq!(received?, message(n, len(n)), "message {n}");
+        n += 1;
+    }
+    assert_eq!(n, count);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,6 +84,34 @@ async fn every_message_arrives_in_order() -> Result<(), Failure> {
     let stats = publisher.stats();
     assert_eq!((stats.messages, stats.retransmits), (100_000, 0));
     assert_eq!(stats.dropped.total(), 0);
+    Ok(())
+}
+
+/// What a frame holds follows the consumers: three messages of 16 KiB where two have the stream, one where
+/// one has it. All is queued before anybody joins, so that no timing decides.
+#[tokio::test]
+async fn large_messages_share_frames_where_several_consumers_have_the_stream() -> Result<(), Failure>
+{
+    const MESSAGES: u64 = 30;
+    let len = |_| 16 << 10;
+    let server = NatsServer::start()?;
+    for (consumers, frames) in [(1, MESSAGES), (2, MESSAGES / 3)] {
+        let mut config = PublishConfig::default();
+        config.min_consumers = consumers;
+        let publisher = endpoint(&server).await?.publish("test.stream", config).await?;
+        for n in 0..MESSAGES {
+            publisher.try_send(&message(n, len(n)))?;
+        }
+        let receiving = (0..consumers).map(|_| async {
+            let consumer = endpoint(&server).await?;
+            let subscriber = consumer.subscribe("test.stream", SubscribeConfig::default()).await?;
+            receive(subscriber, MESSAGES, len).await
+        });
+        let (finished, received) = tokio::join!(publisher.finish(), try_join_all(receiving));
+        received?;
+        finished?;
+        assert_eq!(publisher.stats().frames, frames, "{consumers} consumers");
+    }
     Ok(())
 }
 

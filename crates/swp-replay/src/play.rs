@@ -554,10 +554,11 @@ fn publish_config(args: &PlayArgs) -> Result<PublishConfig, Error> {
     Ok(config)
 }
 
-/// Frames as large as the capture's bodies need.
+/// Frames as large as the capture's bodies need, and no larger: the less a frame may hold, the less a consumer that is
+/// behind has to keep free for each that it misses.
 fn fit_frames(mut config: PublishConfig, capture: &Capture) -> PublishConfig {
     let wanted = capture.superblock().body_bytes as usize + MAX_HEADER;
-    config.frame_bytes = config.frame_bytes.max(wanted.min(swp_fast::config::MAX_FRAME_BYTES));
+    config.frame_bytes = config.solo_frame_bytes.max(wanted.min(swp_fast::config::MAX_FRAME_BYTES));
     // A block is queued whole, beside the one of which frames are leaving.
     config.queue_bytes = config.queue_bytes.max(config.frame_bytes);
     config.retained_bytes = config.retained_bytes.max(config.frame_bytes as u64);

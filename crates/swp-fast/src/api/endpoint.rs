@@ -109,7 +109,7 @@ impl Endpoint {
         };
         let ids = SenderIds { session, epoch, inbox: PeerId(random_id().map_err(random)?) };
         let outbox = Outbox::new(&config, past.is_some());
-        let max_body_bytes = config.max_body_bytes();
+        let body_bytes = (config.max_body_bytes(), config.solo_body_bytes());
         if past.is_none() && (config.late_join == LateJoin::FromStart || config.resume.is_some()) {
             return Err(PublishError::NoPast);
         }
@@ -141,7 +141,7 @@ impl Endpoint {
             past.map(Past::new),
             (self.config.outage_timeout, denials),
         );
-        let publisher = Publisher::new(shared, events, max_body_bytes);
+        let publisher = Publisher::new(shared, events, body_bytes);
         publisher.claimed().await?;
         Ok(publisher)
     }

@@ -10,7 +10,7 @@ use super::{SendError, SessionError, TrySendError};
 use crate::config::PublishResume;
 use crate::driver::{Progress, PublishShared, Refused, lock};
 use crate::proto::{PackedBody, PublisherStats, SenderEvent, WriteError};
-use crate::wire::Seq;
+use crate::wire::{MESSAGE_OVERHEAD, Seq, message_len};
 
 /// Where in the stream a message went: the number of its frame. Messages of one frame share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,15 +24,16 @@ pub struct Publisher {
     shared: Arc<PublishShared>,
     events: AsyncMutex<mpsc::Receiver<SenderEvent>>,
     max_body_bytes: usize,
+    solo_body_bytes: usize,
 }
 
 impl Publisher {
     pub(super) fn new(
         shared: Arc<PublishShared>,
         events: mpsc::Receiver<SenderEvent>,
-        max_body_bytes: usize,
+        (max_body_bytes, solo_body_bytes): (usize, usize),
     ) -> Publisher {
-        Publisher { shared, events: AsyncMutex::new(events), max_body_bytes }
+        Publisher { shared, events: AsyncMutex::new(events), max_body_bytes, solo_body_bytes }
     }
 
     /// Takes a message, by copying it into the frame that is being filled; it leaves as soon as the link
@@ -59,7 +60,7 @@ impl Publisher {
 
     #[inline]
     fn fits_frame(&self, message: &[u8]) -> bool {
-        crate::wire::message_len(message.len()) <= self.max_body_bytes
+        message_len(message.len()) <= self.solo_body_bytes
     }
 
     /// Queues a copy of a message that is larger than a frame, made without the lock, and only where there was room.
@@ -257,6 +258,12 @@ impl Publisher {
     /// The largest body that a frame of this session takes, in bytes.
     pub fn max_body_bytes(&self) -> usize {
         self.max_body_bytes
+    }
+
+    /// The longest message that is packed into a frame with others, in bytes. One that is longer is cut up, and
+    /// [`Self::send`] does so without copying it first.
+    pub fn max_packed_bytes(&self) -> usize {
+        self.solo_body_bytes.saturating_sub(MESSAGE_OVERHEAD)
     }
 
     fn why_closed(&self) -> SessionError {

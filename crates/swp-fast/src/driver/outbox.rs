@@ -47,6 +47,29 @@ impl Job {
     }
 }
 
+/// What the open frame is filled up to, in bytes of body.
+#[derive(Debug, Clone, Copy)]
+struct BodyLimits {
+    integrity: Integrity,
+    solo: usize,
+    group: usize,
+    /// Several consumers have the stream.
+    shared: bool,
+}
+
+impl BodyLimits {
+    fn now(&self) -> usize {
+        if self.shared { self.group } else { self.solo }
+    }
+
+    fn open_frame(&self) -> OpenFrame {
+        match self.integrity {
+            Integrity::Blake3 => OpenFrame::new(self.now()),
+            Integrity::Crc32c | Integrity::None => OpenFrame::unhashed(self.now()),
+        }
+    }
+}
+
 /// Why a message was not taken.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -73,7 +96,8 @@ pub(crate) struct Outbox {
     awaited: bool,
     /// Frames must be those of a past that can be read again.
     packed_only: bool,
-    body_limit: usize,
+    /// What a body is filled up to with one consumer, and with several.
+    limits: BodyLimits,
     piece_limit: usize,
     queue_limit: usize,
     message_limit: u64,
@@ -81,20 +105,21 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn new(config: &crate::config::PublishConfig, packed_only: bool) -> Outbox {
-        let body_limit = config.max_body_bytes();
-        let open = match config.integrity {
-            Integrity::Blake3 => OpenFrame::new(body_limit),
-            Integrity::Crc32c | Integrity::None => OpenFrame::unhashed(body_limit),
+        let limits = BodyLimits {
+            integrity: config.integrity,
+            solo: config.solo_body_bytes(),
+            group: config.max_body_bytes(),
+            shared: false,
         };
         Outbox {
-            open,
+            open: limits.open_frame(),
             queue: VecDeque::new(),
             queued_bytes: 0,
             next: config.resume.map_or(Seq::ZERO, |resume| resume.next),
             closed: false,
             awaited: true,
             packed_only,
-            body_limit,
+            limits,
             piece_limit: config.max_piece_bytes(),
             queue_limit: config.queue_bytes,
             message_limit: config.max_message_bytes,
@@ -106,7 +131,7 @@ impl Outbox {
     #[inline]
     pub(crate) fn push(&mut self, message: &[u8]) -> Result<(Seq, bool), Refused> {
         let len = message_len(message.len());
-        debug_assert!(len <= self.body_limit, "a message of {len} bytes in a frame");
+        debug_assert!(len <= self.limits.solo, "a message of {len} bytes in a frame");
         if self.closed {
             return Err(Refused::Closed);
         }
@@ -120,7 +145,7 @@ impl Outbox {
             return Ok((self.next, self.rouses()));
         }
         self.seal_open();
-        if len > self.body_limit / 2 {
+        if len > self.limits.now() / 2 {
             // The next of its size would not fit beside it: a buffer of its own, not one half empty.
             let seq = self.next;
             self.queue_frame(encode_message(message), 1);
@@ -128,6 +153,15 @@ impl Outbox {
         }
         self.open.push(message);
         Ok((self.next, self.rouses()))
+    }
+
+    /// Frames are filled from now on as suits several consumers, or one.
+    pub(crate) fn set_shared(&mut self, shared: bool) {
+        if self.limits.shared != shared {
+            self.seal_open();
+            self.limits.shared = shared;
+            self.open = self.limits.open_frame();
+        }
     }
 
     /// Takes a message that is larger than a frame without copying it; it is cut up when its turn comes.

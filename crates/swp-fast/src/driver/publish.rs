@@ -86,6 +86,8 @@ pub(crate) struct PublishTask {
     transmits: Vec<Transmit>,
     /// Something went out and was not flushed.
     owes_flush: bool,
+    /// What the outbox was told of the number of consumers.
+    is_shared: bool,
 }
 
 /// Starts the task; events come out of the receiver.
@@ -111,6 +113,7 @@ pub(crate) fn run_publisher(
         flush: None,
         transmits: Vec::new(),
         owes_flush: false,
+        is_shared: false,
     };
     tokio::spawn(task.run());
     receiver
@@ -136,6 +139,14 @@ impl PublishTask {
         self.end(outcome.map_or(ended, |outcome| outcome.map_err(SessionError::Protocol)));
     }
 
+    /// Tells the outbox whether several consumers have the stream, where that has changed.
+    fn note_shared(&mut self, sender: &Sender) {
+        if sender.is_shared() != self.is_shared {
+            self.is_shared = !self.is_shared;
+            self.shared.outbox.lock().set_shared(self.is_shared);
+        }
+    }
+
     /// Does all that can be done now; `false` once the session is over.
     async fn step(&mut self) -> Result<bool, SessionError> {
         let now = self.clock.now();
@@ -158,6 +169,7 @@ impl PublishTask {
                 sender.handle_timeout(now);
             }
             self.take_requests(&mut sender);
+            self.note_shared(&sender);
             sender.note_link(self.flush.is_some());
             if self.flush.is_none() && link != LinkChange::Down {
                 self.take_writes(&mut sender, now);

@@ -58,7 +58,7 @@ impl Writer {
             sizes: config.messages.clone(),
             interval: config.write_interval,
             paced_from: (Time::ZERO, 0),
-            max_body: config.publish.max_body_bytes(),
+            max_body: config.publish.solo_body_bytes(),
             max_piece: config.publish.max_piece_bytes(),
             finish: config.finish,
             finished: false,

@@ -37,8 +37,9 @@ mod tests;
 
 pub use ack::{Ack, Credit, MAX_SACK_RANGES, SackRanges};
 pub use body::{
-    BODY_LIMIT, FRAGMENT_OVERHEAD, Fragment, HASH_RUN, MESSAGE_OVERHEAD, MessageSlices, Messages,
-    OpenFrame, UNHASHED_BODY_LIMIT, count_messages, encode_fragment, encode_message, message_len,
+    BODY_LIMIT, FRAGMENT_OVERHEAD, Fragment, GROUP_BODY_LIMIT, HASH_RUN, MESSAGE_OVERHEAD,
+    MessageSlices, Messages, OpenFrame, UNHASHED_BODY_LIMIT, UNHASHED_GROUP_BODY_LIMIT,
+    count_messages, encode_fragment, encode_message, message_len,
 };
 pub use digest::{Digest, Integrity, Key, UnknownIntegrity};
 pub use error::WireError;

@@ -98,7 +98,7 @@ fn without_blake3_frames_are_filled_to_their_bound() {
         outbox.push(&[7; 1000]).expect("there is room");
     }
     let Some(Job::Frame { buf, messages }) = outbox.next(false) else { unreachable!() };
-    assert_eq!(messages as usize, config.max_body_bytes() / 1_003);
+    assert_eq!(messages as usize, config.solo_body_bytes() / 1_003);
     assert_eq!(buf.len(), MAX_HEADER + messages as usize * 1_003);
 }
 
@@ -123,4 +123,59 @@ fn a_message_of_more_than_half_a_frame_has_a_buffer_of_its_own() {
             .push(crate::wire::Messages::new(body).collect::<Result<Vec<_>, _>>().expect("packed"));
     }
     assert_eq!(frames, [vec![&b"first"[..], &big], vec![&big], vec![&big], vec![b"last"]]);
+}
+
+/// Takes all frames out: the messages in each.
+fn messages_by_frame(outbox: &mut Outbox) -> Vec<u32> {
+    let mut counts = Vec::new();
+    while let Some(job) = outbox.next(true) {
+        let Job::Frame { messages, .. } = job else { unreachable!("only frames were queued") };
+        counts.push(messages);
+    }
+    counts
+}
+
+#[test]
+fn for_several_consumers_large_messages_share_frames_too() {
+    for integrity in [crate::wire::Integrity::Blake3, crate::wire::Integrity::Crc32c] {
+        let mut outbox = Outbox::new(&PublishConfig::with_integrity(integrity), false);
+        outbox.set_shared(true);
+        let numbers: Vec<u64> =
+            (0..7).map(|_| outbox.push(&[7; 16 << 10]).expect("there is room").0.get()).collect();
+        assert_eq!(numbers, [0, 0, 0, 1, 1, 1, 2], "{integrity}");
+        assert_eq!(messages_by_frame(&mut outbox), [3, 3, 1], "{integrity}");
+        outbox.set_shared(false);
+        for _ in 0..3 {
+            outbox.push(&[7; 16 << 10]).expect("there is room");
+        }
+        assert_eq!(messages_by_frame(&mut outbox), [1, 1, 1], "{integrity}");
+    }
+}
+
+/// Numbers that were given out stay true, and the frame that was open is not lost.
+#[test]
+fn a_frame_that_is_open_when_a_second_consumer_comes_goes_as_it_is() {
+    let mut outbox = outbox(1 << 20);
+    let push = |outbox: &mut Outbox| outbox.push(&[7; 100]).expect("there is room").0.get();
+    assert_eq!([push(&mut outbox), push(&mut outbox)], [0, 0]);
+    outbox.set_shared(true);
+    outbox.set_shared(true);
+    assert_eq!(push(&mut outbox), 1);
+    outbox.set_shared(false);
+    assert_eq!(push(&mut outbox), 2);
+    assert_eq!(outbox.end(), Seq::new(3).expect("in range"));
+    assert_eq!(messages_by_frame(&mut outbox), [2, 1, 1]);
+}
+
+#[test]
+fn a_bound_below_what_suits_holds_for_several_consumers_too() {
+    let config = PublishConfig { frame_bytes: 4 << 10, ..PublishConfig::default() };
+    let mut outbox = Outbox::new(&config, false);
+    outbox.set_shared(true);
+    while outbox.queue.len() < 3 {
+        outbox.push(&[7; 100]).expect("there is room");
+    }
+    while let Some(Job::Frame { buf, .. }) = outbox.next(false) {
+        assert!(buf.len() <= config.frame_bytes, "{}", buf.len());
+    }
 }

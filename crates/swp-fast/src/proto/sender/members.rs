@@ -96,6 +96,13 @@ impl Sender {
         self.peers.values().filter(live).count()
     }
 
+    /// Whether several consumers have the stream, or are to have it before it starts.
+    pub fn is_shared(&self) -> bool {
+        let live = |peer: &&Peer| peer.state == PeerState::Live;
+        (!self.started && self.config.min_consumers > 1)
+            || self.peers.values().filter(live).nth(1).is_some()
+    }
+
     /// Consumers that report, as they are told.
     pub(super) fn members(&self) -> u32 {
         let reporting = self.peers.values().filter(|peer| peer.counts()).count();

@@ -3,12 +3,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::{PackedBody, Sender, SenderEvent, SenderIds, WriteError};
-use crate::config::{PublishConfig, PublishResume};
+use crate::config::{LateJoin, PublishConfig, PublishResume};
 use crate::proto::{Dest, Transmit};
 use crate::time::Time;
 use crate::wire::{
     Ack, Announce, Control, Credit, Digest, Frame, Integrity, Kind, MAX_HEADER, OpenFrame, PeerId,
-    Resume, SackRanges, Sealer, Seq, SessionId, Syn,
+    Reset, ResetCode, Resume, SackRanges, Sealer, Seq, SessionId, Syn,
 };
 
 const IDS: SenderIds = SenderIds { session: SessionId(5), epoch: 1, inbox: PeerId(6) };
@@ -105,6 +105,25 @@ fn data_goes_to_the_group_once_and_is_released_when_held() {
     assert_eq!((sender.acked(), sender.stats().retained_frames), (seq(0), 2));
     sender.handle_frame(at(3), &ack(2, 2));
     assert_eq!((sender.acked(), sender.stats().retained_frames), (seq(2), 0));
+}
+
+#[test]
+fn a_stream_is_shared_while_several_consumers_have_it() {
+    assert!(sender(PublishConfig { min_consumers: 2, ..PublishConfig::default() }).is_shared());
+    let late_join = LateJoin::FromNow;
+    let mut sender = started(PublishConfig { late_join, ..PublishConfig::default() });
+    assert!(!sender.is_shared());
+    let other = LATECOMER;
+    sender.handle_frame(at(2), &syn_of(other, 1 << 20));
+    poll(&mut sender, at(2));
+    assert!(!sender.is_shared(), "not before its first report");
+    sender.handle_frame(at(3), &ack_of(other, 1, 0));
+    assert!(sender.is_shared());
+    let reset = Reset { peer: other, code: ResetCode::Cancelled, reason: String::new() };
+    let gone = Control::Reset(reset);
+    let frame = Sealer::default().seal_control(IDS.session, IDS.epoch, seq(2), &gone);
+    sender.handle_frame(at(4), &frame);
+    assert!(!sender.is_shared(), "the other has left");
 }
 
 /// The original's acks carried a number from the start, and so acked a first frame that was lost.
