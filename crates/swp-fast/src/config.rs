@@ -143,8 +143,10 @@ pub struct PublishConfig {
     pub key: Option<Key>,
     /// The largest frame, header and all, in bytes; less where the broker's max_payload is less. Where several
     /// consumers have the stream, frames are filled up to this. What a frame costs its broker once grows with its
-    /// size, and what the same bytes cost each consumer shrinks. A consumer's window must hold one.
-    /// Default 50,243 (see [`GROUP_BODY_LIMIT`]), without blake3 65,416 (see [`UNHASHED_GROUP_BODY_LIMIT`]). 256 to 8 Mi.
+    /// size, and what the same bytes cost each consumer shrinks. One must fit `queue_bytes`, `retained_bytes` and each
+    /// consumer's `window_bytes`, for a stream that one has may get a second.
+    /// Default 50,243 (see [`GROUP_BODY_LIMIT`]); 65,416 with [`PublishConfig::with_integrity`] and no blake3 (see
+    /// [`UNHASHED_GROUP_BODY_LIMIT`]). 256 to 8 Mi.
     pub frame_bytes: usize,
     /// What a frame is filled up to while one consumer has the stream, and what longer messages are cut into, header
     /// and all, in bytes; at most `frame_bytes`, whatever is set here.
@@ -152,10 +154,11 @@ pub struct PublishConfig {
     /// past 16 KiB is hashed four times as fast as one just below ([`HASH_RUN`]). Without blake3 twice that is
     /// better (32,648, see [`UNHASHED_BODY_LIMIT`]). 256 to 8 Mi.
     pub solo_frame_bytes: usize,
-    /// Bytes that may wait to be sent before `try_send` says Blocked; the cost in memory. Default 1 MiB.
+    /// Bytes that may wait to be sent before `try_send` says Blocked; the cost in memory. Default 1 MiB; `frame_bytes`
+    /// at least.
     pub queue_bytes: usize,
     /// Bytes sent and not yet held by every consumer; the retransmit queue's bound. Default 32 MiB: twice the
-    /// default window of a consumer, so that it does not hold back what a consumer allows.
+    /// default window of a consumer, so that it does not hold back what a consumer allows. `frame_bytes` at least.
     pub retained_bytes: u64,
     /// Frames sent and not yet held by every consumer. Default 16,384 (about 2 MiB of bookkeeping).
     pub retained_frames: u64,
@@ -299,7 +302,8 @@ pub struct SubscribeConfig {
     /// than 5 ms to the publisher and back as data, and 4 MiB, less than that time's worth, cost a tenth of the
     /// throughput. What a consumer that is slower than its publisher has not read grows to this as well:
     /// where fresh data is worth more than pace, lower it. Below the broker's `max_pending` (64 MiB) it is
-    /// never cut off for what it has not read, only for standing still (`write_deadline`).
+    /// never cut off for what it has not read, only for standing still (`write_deadline`). A publisher refuses one that
+    /// does not hold a frame of its, header and all: 50,243 bytes unless told otherwise, 65,416 without blake3.
     pub window_bytes: u64,
     /// The longest message that is accepted, in bytes; the cost in memory while one is put together, and kept for
     /// the next from then on. Default 64 MiB.

@@ -37,6 +37,7 @@ fn windows_down_to_one_frame() {
 #[test]
 fn byte_window_of_one_frame() {
     let mut config = small_window(2, 4096);
+    config.publish.frame_bytes = config.publish.solo_frame_bytes;
     config.subscribe.window_bytes = config.publish.max_body_bytes() as u64;
     let outcome = World::new(config).run(MINUTES);
     assert_exact(&outcome, 500);
@@ -71,6 +72,7 @@ fn retained_frames_bound_what_is_in_flight() {
 fn retained_bytes_are_not_overshot() {
     let mut config = SimConfig::new(4);
     config.messages = vec![15_000; 300];
+    config.publish.frame_bytes = config.publish.solo_frame_bytes;
     config.publish.retained_bytes = 50_000;
     let mut world = World::new(config);
     world.lose_where(|transit| transit.kind == Some(Kind::Ack) && transit.seq > 1);

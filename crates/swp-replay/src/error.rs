@@ -1,5 +1,6 @@
 //! Every way in which a command can fail: one sentence for the user, and the exit code of its class.
 
+use swp_fast::wire::ResetCode;
 use swp_fast::{LostReason, ReceiverError, SenderError};
 use swp_fast::{PublishError, ReceiveError, SendError, SessionError, SubscribeError};
 use swp_replay::capture::{CaptureError, WriteError};
@@ -136,11 +137,13 @@ impl From<SubscribeError> for Error {
             SubscribeError::NoPublisher(_) => {
                 Error::Failed(format!("{text}; start `swp-replay play` with this stream as --to"))
             }
-            // Before a publisher let this side in, its no is a refusal and not a loss.
+            // Before a publisher let this side in, its no is a refusal and not a loss; unless it gave up itself.
             SubscribeError::Session(ReceiveError::Protocol(ReceiverError::Reset {
+                code,
                 reason,
-                ..
-            })) => Error::Failed(format!("the publisher refused this consumer: {reason}")),
+            })) if code != ResetCode::Cancelled => {
+                Error::Failed(format!("the publisher refused this consumer: {reason}"))
+            }
             SubscribeError::Session(error) => error.into(),
             _ => Error::Failed(text),
         }
@@ -161,3 +164,6 @@ impl From<ReceiveError> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -554,8 +554,8 @@ fn publish_config(args: &PlayArgs) -> Result<PublishConfig, Error> {
     Ok(config)
 }
 
-/// Frames as large as the capture's bodies need, and no larger: the less a frame may hold, the less a consumer that is
-/// behind has to keep free for each that it misses.
+/// Frames as large as the capture's bodies need, and not as large as suits several consumers: those are for messages that
+/// are packed now, and the less a frame may hold, the less a consumer that is behind has to keep free for each it misses.
 fn fit_frames(mut config: PublishConfig, capture: &Capture) -> PublishConfig {
     let wanted = capture.superblock().body_bytes as usize + MAX_HEADER;
     config.frame_bytes = config.solo_frame_bytes.max(wanted.min(swp_fast::config::MAX_FRAME_BYTES));

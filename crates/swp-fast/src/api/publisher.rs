@@ -260,8 +260,8 @@ impl Publisher {
         self.max_body_bytes
     }
 
-    /// The longest message that is packed into a frame with others, in bytes. One that is longer is cut up, and
-    /// [`Self::send`] does so without copying it first.
+    /// Messages of up to this many bytes are packed into a frame with others. Longer ones (but for a byte or three,
+    /// by how their length is written) are cut up, and [`Self::send`] does so without copying them first.
     pub fn max_packed_bytes(&self) -> usize {
         self.solo_body_bytes.saturating_sub(MESSAGE_OVERHEAD)
     }

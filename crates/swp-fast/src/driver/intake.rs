@@ -13,8 +13,9 @@ use super::lock;
 use crate::proto::Receiver;
 use crate::time::Time;
 
-/// Frames taken in one turn before a report goes out: half a MiB of full ones, a small part of the default
-/// window, so that the publisher is never kept waiting by a long queue.
+/// Frames taken in one turn before a report goes out: half a MiB of full ones, 2 MiB at most where others have
+/// the stream too, a small part of the default window, so that the publisher is never kept waiting by a long
+/// queue.
 const FRAMES_PER_TURN: usize = 32;
 
 /// A frame smaller than this is copied out of the client's read buffer (64 KiB), which it would else keep

@@ -17,8 +17,9 @@ use super::{
 use crate::proto::{Sender, SenderEvent, Transmit};
 use crate::wire::Seq;
 
-/// Frames taken from the outbox for one flush: 1 MiB of full frames keeps the socket busy while the next
-/// batch gathers, and a report that arrives meanwhile does not wait long.
+/// Frames taken from the outbox for one flush: 1 MiB of full frames for one consumer keeps the socket busy while
+/// the next batch gathers, and a report that arrives meanwhile does not wait long. Those for several are
+/// larger, and the outbox holds 1 MiB of them in all.
 const FRAMES_PER_FLUSH: usize = 64;
 
 /// Frames handed to the link in one turn, at most, and the rest behind their flush: those who catch up while the

@@ -37,7 +37,9 @@ pub(super) struct Writer {
     interval: Duration,
     /// The interval counts from this time and this message on.
     paced_from: (Time, u64),
+    /// What a frame is filled up to for several consumers, and for one.
     max_body: usize,
+    solo_body: usize,
     max_piece: usize,
     finish: bool,
     finished: bool,
@@ -58,7 +60,8 @@ impl Writer {
             sizes: config.messages.clone(),
             interval: config.write_interval,
             paced_from: (Time::ZERO, 0),
-            max_body: config.publish.solo_body_bytes(),
+            max_body: config.publish.max_body_bytes(),
+            solo_body: config.publish.solo_body_bytes(),
             max_piece: config.publish.max_piece_bytes(),
             finish: config.finish,
             finished: false,
@@ -149,7 +152,7 @@ impl Writer {
                 sender.note_backlog(true);
                 return Ok(());
             }
-            let wrote = match message_len(size) <= self.max_body {
+            let wrote = match message_len(size) <= self.solo_body {
                 true => self.write_packed(now, sender),
                 false => self.write_piece(size, sender),
             };
@@ -165,7 +168,10 @@ impl Writer {
     }
 
     fn write_packed(&mut self, now: Time, sender: &mut Sender) -> Result<(), WriteError> {
-        let mut open = OpenFrame::new(self.max_body);
+        let mut open = OpenFrame::new(match sender.is_shared() {
+            true => self.max_body,
+            false => self.solo_body,
+        });
         self.starts.push(FrameStart { message: self.index, whole: true });
         while let Some(size) = self.next_size(now) {
             if !open.push(&message(self.index, size)) {

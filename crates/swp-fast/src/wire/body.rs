@@ -48,13 +48,15 @@ pub const BODY_LIMIT: usize = HASH_RUN + message_len(1024);
 /// next to nothing to be copied.
 pub const UNHASHED_BODY_LIMIT: usize = 32 * 1024 - MAX_HEADER - 120;
 
-/// The same for a stream that several consumers have: three runs. By `swp-bench fanout --consumers 4` three times the
-/// size brings each of four consumers 1.35 times as much with messages of 1 KiB, 1.2 times with 4 KiB and 1.1 times with 16 KiB;
-/// one consumer alone gets less by it, for the broker copies what one of its reads of 64 KiB holds in part.
+/// The same for a stream that several consumers have: three runs. By `swp-bench fanout --consumers 4` three
+/// times the size brings each of four consumers 1.35 times as much with messages of 1 KiB, 1.2 times with
+/// 4 KiB and 1.1 times with 16 KiB; one consumer alone gets less by it, for the broker copies what one of its
+/// reads of 64 KiB holds in part.
 pub const GROUP_BODY_LIMIT: usize = 3 * HASH_RUN + message_len(1024);
 
-/// Likewise where nothing is hashed with blake3: two of the client's buffers. Three messages of 16 KiB fit, of which
-/// [`UNHASHED_BODY_LIMIT`] holds one. With those each of four consumers gets 1.15 times as much; with shorter ones the same.
+/// Likewise where nothing is hashed with blake3: two of the client's buffers. Three messages of 16 KiB fit, of
+/// which [`UNHASHED_BODY_LIMIT`] holds one. With those each of four consumers gets 1.1 times as much; with
+/// shorter ones the same.
 pub const UNHASHED_GROUP_BODY_LIMIT: usize = 64 * 1024 - MAX_HEADER - 120;
 
 /// A frame that is being filled. One allocation serves the frame for all its life: the header is put

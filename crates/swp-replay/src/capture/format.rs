@@ -17,7 +17,7 @@
 //!    0  magic            8  "\x89SWPCAP\n"    0  magic            8  "SWPBLOCK"
 //!    8  version          4  1                 8  file id         16
 //!   12  block bytes      4  usual size       24  block number     8  from 0, dense
-//!   16  body bytes       4  usual limit      32  length           4  whole, a multiple of 4096
+//!   16  body bytes       4  limit            32  length           4  whole, a multiple of 4096
 //!   20  notes length     4  at most 3072     36  frames           4
 //!   24  file id         16  random           40  records          4  that END in this block
 //!   40  created          8                   44  first record     8  number of the first that ends here
@@ -83,7 +83,7 @@ pub const MIN_BLOCK_BYTES: usize = 64 << 10;
 /// enough that 24 of them are little memory.
 pub const DEFAULT_BLOCK_BYTES: usize = 1 << 20;
 
-/// The usual limit of a body, and the largest that a session takes by default: about 16 KiB, at which a
+/// The usual limit of a body, and what a session packs for one consumer by default: about 16 KiB, at which a
 /// NATS server was measured to carry the most bytes a second, and just past a run of blake3.
 pub const DEFAULT_BODY_BYTES: usize = swp_fast::wire::BODY_LIMIT;
 

@@ -88,10 +88,12 @@ impl Capture {
         path: PathBuf,
         file: File,
         file_bytes: u64,
-        superblock: Superblock,
+        mut superblock: Superblock,
         reason: Reason,
     ) -> Result<Capture, CaptureError> {
         let found = scan(&file, &path, file_bytes, superblock.file_id)?;
+        // What was written of the front last may not have come to the disk before the blocks.
+        superblock.body_bytes = superblock.body_bytes.max(found.longest_body as u32);
         let superblock_bytes = if reason == Reason::Superblock { ALIGN as u64 } else { 0 };
         Ok(Capture {
             path,

@@ -72,6 +72,7 @@ pub(super) struct Found {
     pub(super) totals: Totals,
     pub(super) lost_bytes: u64,
     pub(super) lost_messages: u64,
+    pub(super) longest_body: usize,
 }
 
 /// Searches the whole file. Only the system's refusal to read is an error.
@@ -135,6 +136,7 @@ struct Scan {
     lost_messages: u64,
     next_number: u64,
     next_seq: u64,
+    longest_body: usize,
     /// Where the record began of which not all pieces were seen: position in the index, frame; and the
     /// bytes of its frames so far.
     open: Option<(usize, usize)>,
@@ -193,6 +195,7 @@ impl Scan {
                 Ok(facts) => facts,
                 Err(_) => return frame,
             };
+            self.longest_body = self.longest_body.max(entry.len);
             if !self.tally.in_record() {
                 (self.open, self.open_bytes) = (None, 0);
                 continue;
@@ -229,6 +232,7 @@ impl Scan {
             totals,
             lost_bytes: self.lost_bytes,
             lost_messages: self.lost_messages,
+            longest_body: self.longest_body,
         })
     }
 }

@@ -4,7 +4,7 @@ use bytes::BufMut;
 
 use super::format::{self, ALIGN, Fields, FileId, What};
 
-/// What the front of the file says, written before the first message.
+/// What the front of the file says, written before the first message, and again where a longer body is taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Superblock {
     /// When the file was created, in nanoseconds since the Unix epoch.
@@ -13,7 +13,7 @@ pub struct Superblock {
     pub file_id: [u8; 16],
     /// The usual size of a block in bytes; single blocks may be longer.
     pub block_bytes: u32,
-    /// The usual limit of a body in bytes; bodies taken over from frames may be longer.
+    /// The limit of a body in bytes; it grows with the longest that is given to be taken over from a frame.
     pub body_bytes: u32,
     /// Free text of whoever wrote it, at most [`format::MAX_NOTES`] bytes.
     pub notes: String,

@@ -23,8 +23,8 @@ pub struct WriterOptions {
     /// unless told otherwise. The writer holds one block in memory, and with bodies taken over from
     /// frames that exceed it, the largest of those.
     pub block_bytes: usize,
-    /// Limit of a body in bytes, from 512 to the block size less 4 KiB; 16,320 unless told otherwise,
-    /// which makes 16 KiB with the header. Longer records are cut into pieces.
+    /// Limit of a body in bytes, from 512 to the block size less 4 KiB; 17,411 unless told otherwise.
+    /// Longer records are cut into pieces. Bodies taken over from frames may be longer.
     pub body_bytes: usize,
     /// Free text for the front of the file, at most 3,072 bytes.
     pub notes: String,
@@ -67,7 +67,7 @@ pub struct Summary {
 pub struct CaptureWriter {
     output: Output,
     options: WriterOptions,
-    file_id: FileId,
+    superblock: Superblock,
     block: OpenBlock,
     tally: Tally,
     index: Vec<IndexEntry>,
@@ -108,7 +108,7 @@ impl CaptureWriter {
         Ok(CaptureWriter {
             output,
             options,
-            file_id,
+            superblock,
             block: OpenBlock::default(),
             tally: Tally::default(),
             index: Vec::new(),
@@ -191,6 +191,7 @@ impl CaptureWriter {
         }
         self.end_packing()?;
         self.make_room(body.len())?;
+        self.allow_body(body.len())?;
         let facts = self.tally.body(kind, body).inspect_err(|_| {
             self.broken = self.tally.in_record();
         })?;
@@ -199,6 +200,17 @@ impl CaptureWriter {
             Digest::Crc32c(_) | Digest::None => Digest::blake3(body),
         };
         self.block.add(kind, body, facts, digest);
+        Ok(())
+    }
+
+    /// The front of the file says how long a body is at most: who replays it chooses frames by that.
+    fn allow_body(&mut self, len: usize) -> Result<(), WriteError> {
+        if len > self.superblock.body_bytes as usize {
+            // No more than MAX_BODY, which is far below 4 GiB.
+            let superblock = Superblock { body_bytes: len as u32, ..self.superblock.clone() };
+            self.output.write(&superblock.encode(), 0)?;
+            self.superblock = superblock;
+        }
         Ok(())
     }
 
@@ -224,9 +236,9 @@ impl CaptureWriter {
         }
         let blocks = self.index.len() as u64;
         let footer = Footer { totals: totals.clone(), ending, index: self.index };
-        let mut bytes = footer.encode(&self.file_id);
+        let mut bytes = footer.encode(&self.superblock.file_id);
         let trailer = Trailer { offset: self.offset, len: bytes.len() };
-        trailer.encode(&self.file_id, &mut bytes);
+        trailer.encode(&self.superblock.file_id, &mut bytes);
         self.output.write(&bytes, self.offset)?;
         if self.options.durable {
             self.output.sync()?;
@@ -266,7 +278,7 @@ impl CaptureWriter {
             return Err(WriteError::TooManyBlocks { path: self.output.path().to_owned() });
         }
         let number = self.index.len() as u64;
-        let header = self.block.header(self.file_id, number, self.written_records);
+        let header = self.block.header(self.superblock.file_id, number, self.written_records);
         let bodies = self.block.encode(&header, &mut self.head);
         // The bodies first: a header in the file then speaks of bodies that were written.
         self.output.write(bodies, self.offset + self.head.len() as u64)?;

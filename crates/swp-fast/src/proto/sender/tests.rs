@@ -136,6 +136,23 @@ fn a_first_report_acks_no_first_frame() {
     assert_eq!((sender.acked(), sender.stats().retained_frames), (seq(0), 1));
 }
 
+/// Also where the stream is its alone: a second consumer may come, and frames grow.
+#[test]
+fn a_window_that_does_not_hold_a_frame_for_several_is_refused() {
+    let config = PublishConfig::default();
+    let (least, most) = (config.solo_body_bytes() as u64, config.max_body_bytes() as u64);
+    for (window, kind) in [
+        (least, Kind::Reset),
+        (most - 1, Kind::Reset),
+        (most, Kind::SynAck),
+        (most + 1, Kind::SynAck),
+    ] {
+        let mut sender = sender(config.clone());
+        sender.handle_frame(Time::ZERO, &syn(window));
+        assert_eq!(kinds(&poll(&mut sender, Time::ZERO)).last(), Some(&kind), "{window}");
+    }
+}
+
 #[test]
 fn a_body_that_is_too_large_is_refused() {
     let mut sender = started(PublishConfig { frame_bytes: 256, ..PublishConfig::default() });

@@ -191,7 +191,7 @@ impl Plan {
         let config = &mut self.config;
         let has = |feature| self.features.contains(&feature);
         config.publish.frame_bytes = match dice.between(0..=15) {
-            0 => config.publish.solo_frame_bytes,
+            0 => config.publish.frame_bytes,
             power => 256 << (power % 4),
         };
         let body = config.publish.max_body_bytes() as u64;

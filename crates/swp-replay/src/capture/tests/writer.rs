@@ -279,5 +279,14 @@ fn a_body_longer_than_a_block_gets_a_block_of_its_own() {
     let lens: Vec<usize> = capture.index().iter().map(|entry| entry.len).collect();
     assert_eq!(lens, [4096, 4096 * 196, 4096]);
     assert_eq!(capture.largest_block(), 4096 * 196);
+    // By which a replay knows what frames it takes; also where the front was lost.
+    assert_eq!(capture.superblock().body_bytes as usize, body.len());
+    let mut file = std::fs::read(scratch.path("b")).expect("reads");
+    file[50] ^= 1;
+    let footerless = file.len() - 4096;
+    std::fs::write(scratch.path("c"), &file[..footerless]).expect("writes");
+    let found = open(&scratch.path("c"));
+    assert!(found.recovered().is_some());
+    assert_eq!(found.superblock().body_bytes as usize, body.len());
     assert_eq!(read_whole(&capture).len(), 4);
 }
