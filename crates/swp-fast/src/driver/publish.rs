@@ -87,7 +87,7 @@ pub(crate) struct PublishTask {
     transmits: Vec<Transmit>,
     /// Something went out and was not flushed.
     owes_flush: bool,
-    /// What the outbox was told of the number of consumers.
+    /// What the outbox was told of the number of consumers; here too, so that its lock is not taken to look.
     is_shared: bool,
 }
 
