@@ -199,6 +199,7 @@ fn syn_ack(world: &World) -> SynAck {
         idle_timeout: Duration::from_secs(10),
         members: 1,
         generation: 1,
+        paces: true,
     }
 }
 

@@ -16,7 +16,7 @@ use super::peers::GroupSends;
 use super::retransmit::{RetransmitQueue, Slot};
 use super::rtt::RttEstimator;
 use crate::time::Time;
-use crate::wire::{Ack, Credit, MAX_SACK_RANGES, PeerId, SackRanges, Seq};
+use crate::wire::{Ack, Credit, MAX_SACK_RANGES, PeerId, Resume, SackRanges, Seq};
 
 /// Probes whose answers are still told apart. They back off, and an answer settles all before it, so more
 /// are out only where no answer comes at all.
@@ -206,6 +206,14 @@ impl Peer {
             duplicates: 0,
             dropped: 0,
         }
+    }
+
+    /// Whether it took part and believes since that it was given up: then it asks to go on behind what it
+    /// reported. A copy of the wish that let it in names where it began, or what lies before: let in anew by
+    /// that, its credit would bind nobody until its next report.
+    pub(super) fn was_cut_off_at(&self, resume: &Resume) -> bool {
+        let further = resume.next >= self.cumulative && resume.next != self.start;
+        self.state == PeerState::Live && further
     }
 
     /// Whether the session still has to wait for it.
@@ -426,6 +434,9 @@ impl Peer {
     /// Notes what the report says of the frames up to `end`.
     fn take_sack(&mut self, ack: &Ack, end: Seq, queue: &RetransmitQueue) {
         let mut gap_start = self.cumulative;
+        // What is kept for it alone the others hold, so it went to the group long ago; when is not known any more.
+        let reread = self.catch_up.as_ref().map(|catch_up| &catch_up.reread);
+        let long_ago = |seq| reread.and_then(|reread| reread.get(seq)).map(|_| Time::ZERO);
         let held = std::mem::replace(&mut self.held, ack.sack.clone());
         let mut known = held.iter().peekable();
         let closing = std::iter::once((end, end));
@@ -433,7 +444,8 @@ impl Peer {
             // New gaps: frames never reported on before that lie between the ranges.
             let mut seq = gap_start.max(self.evidence_end);
             while seq < start.min(end) {
-                if let Some(sent_at) = queue.get(seq).and_then(|slot| slot.sent_at) {
+                let sent_at = queue.get(seq).and_then(|slot| slot.sent_at);
+                if let Some(sent_at) = sent_at.or_else(|| long_ago(seq)) {
                     self.losses.add(seq, sent_at);
                 }
                 seq = seq.next();

@@ -120,6 +120,8 @@ struct Session {
     generation: u32,
     /// The group may still be at the one before.
     moving: bool,
+    /// The group keeps to its credit.
+    paces: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

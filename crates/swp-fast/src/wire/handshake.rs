@@ -84,6 +84,9 @@ pub struct SynAck {
     /// Where the number grows, the group is about to go there from the generation before: a consumer listens
     /// to both until a [`Probe`] says that it has.
     pub generation: u32,
+    /// The stream goes at its pace: what the group is sent keeps to its credit. One that sets no pace has to
+    /// leave room for what it lacks itself.
+    pub paces: bool,
 }
 
 /// Keep-alive and question in one: every consumer (or one) answers with an ACK at once.
@@ -236,17 +239,17 @@ impl Resume {
 
 impl SynAck {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut put = Put::array(10);
+        let mut put = Put::array(11);
         put.id(self.peer.0).uint(self.start.get()).uint(self.start_bytes);
         put.uint(self.integrity.code()).uint(self.max_body_bytes).uint(self.max_message_bytes);
         put.uint(millis(self.keep_alive)).uint(millis(self.idle_timeout));
-        put.uint(self.members).uint(self.generation);
+        put.uint(self.members).uint(self.generation).uint(u8::from(self.paces));
         put.into_vec()
     }
 
     pub(super) fn decode(body: &[u8]) -> Result<SynAck, WireError> {
         let mut cursor = Cursor::new(body);
-        cursor.array(10, "syn-ack")?;
+        cursor.array(11, "syn-ack")?;
         let syn_ack = SynAck {
             peer: cursor.peer()?,
             start: cursor.seq("start")?,
@@ -259,6 +262,7 @@ impl SynAck {
             idle_timeout: Duration::from_millis(u64::from(cursor.uint::<u32>("idle time-out")?)),
             members: cursor.uint("members")?,
             generation: cursor.uint("generation")?,
+            paces: cursor.flag("pace")?,
         };
         cursor.finish()?;
         Ok(syn_ack)

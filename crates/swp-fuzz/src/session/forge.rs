@@ -135,6 +135,7 @@ impl World {
                 idle_timeout: Duration::from_millis(u64::from(u32::arbitrary(u)?)),
                 members: u32::arbitrary(u)?,
                 generation: u.int_in_range(0..=3)?,
+                paces: bool::arbitrary(u)?,
             }),
             3 => {
                 let peer = if bool::arbitrary(u)? { Some(peer) } else { None };

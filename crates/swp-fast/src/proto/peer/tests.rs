@@ -251,3 +251,24 @@ fn from_when_it_listens_the_present_is_left_to_the_group() {
     assert_eq!(peer.next_behind(seq(20)), None);
     assert!(peer.is_caught_up());
 }
+
+/// The swarm's seed 785183: it stopped while it caught up, so what it lacked of the present was read again for
+/// it, and the group let go of that. Once it had caught up it was asked for ever what it lacked, and not sent it.
+#[test]
+fn what_it_lacks_of_the_present_is_repeated_from_what_is_kept_for_it_alone() {
+    let mut peer = joined(Some(SackRanges::default()));
+    for number in 0..10 {
+        assert_eq!(peer.next_behind(seq(10)), Some(seq(number)));
+        peer.note_sent_behind(at(number));
+    }
+    let behind = peer.catch_up.as_mut().expect("it is behind");
+    (0..12).for_each(|number| behind.reread.push(Bytes::new(), number));
+    behind.told_live = true;
+    peer.note_generation(1, 1, seq(10));
+    assert_eq!(peer.next_behind(seq(12)), None);
+    assert!(peer.is_caught_up());
+    peer.note_probe(SentProbe { number: 1, sent_at: at(20), next: seq(12) });
+    let report = Ack { probe: 1, ..ack(10, &[], 9) };
+    take(&mut peer, 30, 1, &report, &RetransmitQueue::starting_at(seq(12), 12));
+    assert_eq!(repairs(&mut peer, 30), [10, 11]);
+}

@@ -27,9 +27,9 @@ impl Receiver {
             return;
         }
         let offset = self.consumed_bytes + self.held_bytes + frame.body.len() as u64;
-        // Credit is given for a place in the stream. What the group is sent while this consumer is far behind
-        // it was not sent for its credit, and must leave room for all that comes before.
-        let reserved = match self.wants_group() {
+        // Credit is given for a place in the stream. What the group is sent while this consumer is far behind,
+        // or sets no pace, it was not sent for its credit, and must leave room for all that comes before.
+        let reserved = match self.wants_group() && session.paces {
             true => 0,
             false => self.missing_below(seq).saturating_mul(u64::from(session.max_body_bytes)),
         };

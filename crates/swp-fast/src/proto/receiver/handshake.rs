@@ -104,6 +104,7 @@ impl Receiver {
             members: syn_ack.members,
             generation: syn_ack.generation,
             moving: true,
+            paces: syn_ack.paces,
         });
         if resume.is_none() {
             self.next = syn_ack.start;

@@ -27,7 +27,11 @@ fn control(control: &Control) -> Bytes {
 }
 
 fn syn_ack(start: u64, start_bytes: u64) -> Bytes {
-    control(&Control::SynAck(SynAck {
+    control(&Control::SynAck(let_in(start, start_bytes)))
+}
+
+fn let_in(start: u64, start_bytes: u64) -> SynAck {
+    SynAck {
         peer: ID,
         start: seq(start),
         start_bytes,
@@ -38,7 +42,8 @@ fn syn_ack(start: u64, start_bytes: u64) -> Bytes {
         idle_timeout: Duration::from_secs(10),
         members: 1,
         generation: 1,
-    }))
+        paces: true,
+    }
 }
 
 fn probe(number: u64) -> Bytes {
@@ -65,10 +70,14 @@ fn data(number: u64, message: &[u8]) -> Bytes {
 
 /// A receiver with a window, joined at frame 0 at time 0, its first report sent.
 fn joined(window_frames: u64, window_bytes: u64) -> Receiver {
+    joined_by(&let_in(0, 0), window_frames, window_bytes)
+}
+
+fn joined_by(syn_ack: &SynAck, window_frames: u64, window_bytes: u64) -> Receiver {
     let config = SubscribeConfig { window_frames, window_bytes, ..SubscribeConfig::default() };
     let mut receiver =
         Receiver::new(config, ID, 65_536, Time::ZERO).expect("the configuration works");
-    receiver.handle_frame(Time::ZERO, &syn_ack(0, 0));
+    receiver.handle_frame(Time::ZERO, &control(&Control::SynAck(syn_ack.clone())));
     assert_eq!(receiver.poll_event(), Some(ReceiverEvent::Connected));
     assert!(report(&mut receiver, Time::ZERO).is_some());
     receiver
@@ -177,6 +186,20 @@ fn frames_beyond_the_credit_are_dropped_and_counted() {
     assert_eq!((stats.dropped.beyond_window, stats.frames, stats.queued_frames), (3, 1, 1));
 }
 
+/// The swarm's seed 861418: what came early filled the window of one that the group does not wait for, and what
+/// it lacked before that found no room, however often it was repeated.
+#[test]
+fn who_sets_no_pace_leaves_room_for_what_it_lacks() {
+    let body = [7; 300];
+    for (paces, early) in [(true, 1), (false, 0)] {
+        let mut receiver = joined_by(&SynAck { paces, ..let_in(0, 0) }, 100, 1_200);
+        receiver.handle_frame(at(10), &data(1, &body));
+        assert_eq!(receiver.stats().frames, early, "{paces}");
+        receiver.handle_frame(at(11), &data(0, &[7; 990]));
+        assert_eq!(receiver.read(at(12)).is_some(), !paces, "{paces}: the first finds room");
+    }
+}
+
 #[test]
 fn repeats_are_counted_and_reported_at_once() {
     let mut receiver = joined(100, 100_000);
@@ -271,18 +294,7 @@ fn a_consumer_that_is_through_gives_up_after_the_idle_time_out_however_short_kee
         let keep_alive = Duration::from_millis(keep_alive_ms);
         let idle_timeout = keep_alive * 10;
         let mut receiver = Receiver::new(SubscribeConfig::default(), ID, 8_192, at(0)).unwrap();
-        let syn_ack = SynAck {
-            peer: ID,
-            start: Seq::ZERO,
-            start_bytes: 0,
-            integrity: Integrity::Crc32c,
-            max_body_bytes: 1_000,
-            max_message_bytes: 1_000,
-            keep_alive,
-            idle_timeout,
-            members: 1,
-            generation: 1,
-        };
+        let syn_ack = SynAck { keep_alive, idle_timeout, ..let_in(0, 0) };
         receiver.handle_frame(at(0), &control(&Control::SynAck(syn_ack)));
         let fin = Control::Fin(Fin { end: Seq::ZERO, trailer: Bytes::new() });
         receiver.handle_frame(at(0), &control(&fin));

@@ -105,9 +105,8 @@ impl Sender {
             return self.disown(syn.peer);
         }
         if let Some(peer) = self.peers.get_mut(&syn.peer) {
-            // The SYN-ACK was lost, or is on its way; or the consumer has lost its memory since.
-            let restarted = peer.state == PeerState::Live && syn.resume.is_some();
-            if !restarted {
+            // The SYN-ACK was lost, or is on its way.
+            if !syn.resume.as_ref().is_some_and(|resume| peer.was_cut_off_at(resume)) {
                 peer.heard(now);
                 return self.send_syn_ack(syn.peer);
             }
@@ -205,6 +204,7 @@ impl Sender {
             idle_timeout: self.config.idle_timeout,
             members: self.members(),
             generation: if peer.is_told_to_listen() { self.generation_told() } else { 0 },
+            paces: peer.required,
         };
         self.push_control(Dest::Peer(id), &Control::SynAck(syn_ack));
     }

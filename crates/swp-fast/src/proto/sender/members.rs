@@ -34,6 +34,11 @@ impl Sender {
         }
         let end_bytes = waiting.map_or(self.sent_bytes + 1, |slot| slot.end_bytes);
         let pacing = || self.peers.values().filter(|peer| peer.paces());
+        if pacing().next().is_none() {
+            // Nothing is sent but at somebody's pace: whoever is to set it has yet to catch up.
+            let behind = self.peers.values().filter(|peer| peer.required && peer.counts());
+            return behind.min_by_key(|peer| peer.cumulative);
+        }
         let frames = pacing().min_by_key(|peer| peer.credit.frames);
         let bytes = pacing().min_by_key(|peer| peer.credit.bytes);
         let first = self.queue.first_seq();

@@ -51,11 +51,15 @@ fn ack(number: u64, cumulative: u64) -> Bytes {
 }
 
 fn ack_of(peer: PeerId, number: u64, cumulative: u64) -> Bytes {
+    ack_up_to(peer, number, cumulative, cumulative + WINDOW_FRAMES)
+}
+
+fn ack_up_to(peer: PeerId, number: u64, cumulative: u64, credit_frames: u64) -> Bytes {
     let ack = Ack {
         peer,
         cumulative: seq(cumulative),
         sack: SackRanges::default(),
-        credit: Credit { frames: seq(cumulative + WINDOW_FRAMES), bytes: 1 << 30 },
+        credit: Credit { frames: seq(credit_frames), bytes: 1 << 30 },
         latest: cumulative.checked_sub(1).map(seq),
         delay_us: 0,
         probe: 0,
@@ -279,21 +283,13 @@ fn after_the_end_nothing_is_written() {
     assert_eq!(kinds(&poll(&mut sender, at(2))), [Kind::Fin]);
 }
 
-/// Resuming, a consumer is not yet known to be there; lost at that, it is missed like any other.
-#[test]
-fn a_member_that_is_lost_while_it_joins_again_ends_the_session() {
-    let mut sender = started(PublishConfig::default());
-    let resume = Resume {
-        session: IDS.session,
-        epoch: IDS.epoch,
-        peer: CONSUMER,
-        next: Seq::ZERO,
-        next_bytes: 0,
-        sack: SackRanges::default(),
-    };
-    let again = PeerId(10);
+/// Asks to go on as `peer` where the first consumer was, at frame `next`.
+fn resume_of(peer: PeerId, before: PeerId, next: u64, next_bytes: u64) -> Bytes {
+    let sack = SackRanges::default();
+    let (session, epoch) = (IDS.session, IDS.epoch);
+    let resume = Resume { session, epoch, peer: before, next: seq(next), next_bytes, sack };
     let syn = Syn {
-        peer: again,
+        peer,
         name: "c".to_owned(),
         tag: String::new(),
         window_frames: WINDOW_FRAMES,
@@ -301,7 +297,93 @@ fn a_member_that_is_lost_while_it_joins_again_ends_the_session() {
         max_message_bytes: u64::MAX,
         resume: Some(resume),
     };
-    let syn = Sealer::default().seal_control(SessionId(10), 0, Seq::ZERO, &Control::Syn(syn));
+    Sealer::default().seal_control(SessionId(peer.0), 0, Seq::ZERO, &Control::Syn(syn))
+}
+
+/// The generation that the one SYN-ACK among these tells to listen to, and where it begins.
+fn let_in(sent: &[(Dest, Frame)]) -> (u32, Seq) {
+    let told = sent.iter().filter_map(|(_, frame)| match frame.control() {
+        Some(Ok(Control::SynAck(syn_ack))) => Some((syn_ack.generation, syn_ack.start)),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 1, "{sent:?}");
+    told[0]
+}
+
+/// The swarm's seeds 710840 and 742089: whoever resumes asks several times, and a copy that comes late is no
+/// new wish. Its credit would bind nobody until its next report, and the group overrun it.
+#[test]
+fn a_late_copy_of_the_wish_to_resume_leaves_a_member_as_it_is() {
+    for again in [PeerId(10), CONSUMER] {
+        // To the publisher of a session that another began, or one whose consumer was started again.
+        let mut sender = sender(PublishConfig::default());
+        let wish = resume_of(again, CONSUMER, 0, 0);
+        sender.handle_frame(at(2), &wish);
+        poll(&mut sender, at(2));
+        sender.handle_frame(at(3), &ack_of(again, 1, 0));
+        let paces = |sender: &Sender| sender.stats().consumers.iter().all(|one| one.paces);
+        assert!(sender.has_started() && paces(&sender), "{again}: it is let in");
+        write(&mut sender, b"m").expect("it fits");
+        poll(&mut sender, at(3));
+        sender.handle_frame(at(4), &wish);
+        assert_eq!(let_in(&poll(&mut sender, at(4))), (1, seq(0)), "{again}");
+        assert!(paces(&sender), "{again}: it still holds the stream to its credit");
+        for _ in 0..WINDOW_FRAMES {
+            write(&mut sender, b"m").expect("it fits");
+        }
+        poll(&mut sender, at(5));
+        assert_eq!(sender.sent(), seq(WINDOW_FRAMES), "{again}");
+        // Also where it has gone on since.
+        sender.handle_frame(at(6), &ack_of(again, 2, 10));
+        poll(&mut sender, at(6));
+        sender.handle_frame(at(7), &wish);
+        assert!(paces(&sender), "{again}: what it was is long past");
+    }
+}
+
+/// Cut off by a word that came late, it has read on: told its old beginning, it would ask for ever.
+#[test]
+fn a_member_that_asks_to_resume_further_on_is_let_in_there() {
+    let mut sender = started(PublishConfig::default());
+    write(&mut sender, b"one").expect("it fits");
+    poll(&mut sender, at(2));
+    let end_bytes = sender.written_bytes;
+    sender.handle_frame(at(3), &resume_of(CONSUMER, CONSUMER, 1, end_bytes));
+    assert_eq!(let_in(&poll(&mut sender, at(3))).1, seq(1));
+}
+
+/// The swarm's seed 981334: the one consumer that counts hung while it caught up, and the stream waited for it
+/// to set the pace without anybody being told, or it being given up.
+#[test]
+fn the_one_that_is_to_set_the_pace_holds_the_stream_back_while_it_catches_up() {
+    let stalled_for = Duration::from_millis(1_500);
+    let slow = crate::config::Slow::Evict { stalled_for };
+    let mut sender = started(PublishConfig { slow, ..PublishConfig::default() });
+    write(&mut sender, b"one").expect("it fits");
+    poll(&mut sender, at(2));
+    let again = PeerId(10);
+    sender.handle_frame(at(3), &resume_of(again, CONSUMER, 0, 0));
+    poll(&mut sender, at(3));
+    sender.handle_frame(at(4), &ack_up_to(again, 1, 0, 0));
+    write(&mut sender, b"two").expect("it fits");
+    let mut now = at(4);
+    while now < at(2_000) && !sender.is_over() {
+        poll(&mut sender, now);
+        assert_eq!(sender.stats().held_back_by, Some(again.0), "{now:?}");
+        now = sender.poll_timeout().expect("it goes on");
+        sender.handle_timeout(now);
+    }
+    let reason = super::LostReason::Stalled(stalled_for);
+    let name = "c (000000000000000a)".to_owned();
+    assert_eq!(sender.outcome(), Some(Err(super::SenderError::ConsumerLost { name, reason })));
+}
+
+/// Resuming, a consumer is not yet known to be there; lost at that, it is missed like any other.
+#[test]
+fn a_member_that_is_lost_while_it_joins_again_ends_the_session() {
+    let mut sender = started(PublishConfig::default());
+    let syn = resume_of(PeerId(10), CONSUMER, 0, 0);
     sender.handle_frame(at(2), &syn);
     assert_eq!(sender.stats().consumers.len(), 1, "the old life is replaced");
     let mut now = at(2);

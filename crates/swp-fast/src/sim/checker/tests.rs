@@ -165,6 +165,20 @@ fn a_queue_holds_no_more_than_its_window() {
     assert!(hand(&mut checker, 1).is_err());
 }
 
+/// The swarm's seed 748092: a consumer started again was let in by the next life of the session, and frames of
+/// the last were still on their way to it.
+#[test]
+fn what_an_earlier_life_sent_keeps_to_that_lifes_credit() {
+    let mut checker = checker();
+    checker.note_replaced(SESSION);
+    checker
+        .joins(SESSION, PEER, Credit::default(), credit(1, 100), Joins { epoch: 2, ..ANEW })
+        .unwrap();
+    assert!(hand(&mut checker, 1).is_ok());
+    assert!(checker.joins(SESSION, PEER, Credit::default(), credit(1, 100), ANEW).is_ok());
+    assert!(hand(&mut checker, 1).is_err());
+}
+
 #[test]
 fn what_is_passed_over_makes_room_only_once_it_is_whole() {
     let mut checker = checker();

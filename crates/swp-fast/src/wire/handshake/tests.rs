@@ -29,6 +29,7 @@ fn syn_ack(keep_alive: Duration, idle_timeout: Duration) -> SynAck {
         idle_timeout,
         members: 1,
         generation: 1,
+        paces: true,
     }
 }
 
@@ -96,7 +97,7 @@ fn codes_have_the_numbers_they_are_read_by() {
     }
     let said = Reset::decode(&[0x93, 9, 10, 0xa0]);
     assert_eq!(said, Err(WireError::OutOfRange("reset code")));
-    let said = SynAck::decode(&[0x9a, 9, 0, 0, 3, 1, 1, 1, 1, 1, 1]);
+    let said = SynAck::decode(&[0x9b, 9, 0, 0, 3, 1, 1, 1, 1, 1, 1, 1]);
     assert_eq!(said, Err(WireError::OutOfRange("integrity")));
 }
 
@@ -104,7 +105,7 @@ fn codes_have_the_numbers_they_are_read_by() {
 #[test]
 fn numbers_beyond_the_protocol_are_refused() {
     const HUGE: &[u8] = &[0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-    let start = SynAck::decode(&[&[0x9a, 9, 0], HUGE, &[0, 1, 1, 1, 1, 1, 1]].concat());
+    let start = SynAck::decode(&[&[0x9b, 9, 0], HUGE, &[0, 1, 1, 1, 1, 1, 1, 1]].concat());
     assert_eq!(start, Err(WireError::OutOfRange("start")));
     let window = Syn::decode(&[&[0x97, 9, 0xa0, 0xa0, 1], HUGE, &[1, 0x90]].concat());
     assert_eq!(window, Err(WireError::OutOfRange("window")));

@@ -146,7 +146,7 @@ fn syn() -> impl Strategy<Value = Syn> {
 fn syn_ack() -> impl Strategy<Value = SynAck> {
     let bounds = (any::<u32>(), number());
     let times = (millis(), millis());
-    (peer(), seq(), number(), integrity(), bounds, times, any::<(u32, u32)>()).prop_map(
+    (peer(), seq(), number(), integrity(), bounds, times, any::<(u32, u32, bool)>()).prop_map(
         |(peer, start, start_bytes, integrity, bounds, times, members)| SynAck {
             peer,
             start,
@@ -158,6 +158,7 @@ fn syn_ack() -> impl Strategy<Value = SynAck> {
             idle_timeout: times.1,
             members: members.0,
             generation: members.1,
+            paces: members.2,
         },
     )
 }

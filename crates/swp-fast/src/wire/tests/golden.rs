@@ -60,6 +60,7 @@ fn controls() -> Vec<(&'static str, Control)> {
         idle_timeout: Duration::from_secs(10),
         members: 1,
         generation: 1,
+        paces: true,
     };
     let probe =
         Probe { peer: Some(PEER), number: 7, next: seq(170_000), members: 300, generation: 1 };
@@ -245,9 +246,9 @@ const UNKEYED: &[(&str, [&str; 3])] = &[
     (
         "syn-ack",
         [
-            "960104cf0123456789abcdef012ac40437635fc9",
-            "ce2d1e3896",
-            "9acffedcba9876543210ce000186a0ce61a8000002cd4405ce04000000cd01f4cd27100101",
+            "960104cf0123456789abcdef012ac4045891ee25",
+            "ce2a4e9c18",
+            "9bcffedcba9876543210ce000186a0ce61a8000002cd4405ce04000000cd01f4cd2710010101",
         ],
     ),
     (
@@ -323,9 +324,9 @@ const KEYED: &[(&str, [&str; 3])] = &[
     (
         "syn-ack",
         [
-            "960104cf0123456789abcdef012ac410491f3ceb91b735ab57c4d9c8edd6c12c",
-            "c410b86be1dbe46702ed921cdd2c8d12d382",
-            "9acffedcba9876543210ce000186a0ce61a8000002cd4405ce04000000cd01f4cd27100101",
+            "960104cf0123456789abcdef012ac41080aee5157f0511f22cc4bbf5200d9d9a",
+            "c4106b60a014132482094721d13ebde123bf",
+            "9bcffedcba9876543210ce000186a0ce61a8000002cd4405ce04000000cd01f4cd2710010101",
         ],
     ),
     (
