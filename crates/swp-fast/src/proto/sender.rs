@@ -341,8 +341,9 @@ impl Sender {
         if peer.notes_present(self.unsent) {
             self.catching_up = self.catching_up.saturating_sub(1);
         }
-        // Reports of credit alone must not put off the question about what is in flight.
-        if outcome.news || !peer.has_unacked(self.unsent) {
+        // Reports of credit alone must not put off the question about what is in flight; nor that to one behind,
+        // which may be all that it hears of a publisher for as long as it takes nothing.
+        if outcome.news || (peer.is_caught_up() && !peer.has_unacked(self.unsent)) {
             peer.waiting.since = now;
         }
         if let Some(rtt) = outcome.rtt {

@@ -353,6 +353,37 @@ fn a_member_that_asks_to_resume_further_on_is_let_in_there() {
     assert_eq!(let_in(&poll(&mut sender, at(3))).1, seq(1));
 }
 
+/// The swarm's seed 1052969: one that catches up and takes nothing is sent nothing, and does not hear what goes
+/// to the group. Its own keep-alives put off the question that would have told it that its publisher lives.
+#[test]
+fn one_behind_that_takes_nothing_hears_of_a_busy_publisher() {
+    let keep_alive = Duration::from_millis(100);
+    let idle_timeout = keep_alive * 4;
+    let late_join = LateJoin::FromStart;
+    let config = PublishConfig { keep_alive, idle_timeout, late_join, ..PublishConfig::default() };
+    let mut sender = started(config);
+    sender.set_rewindable();
+    write(&mut sender, b"one").expect("it fits");
+    poll(&mut sender, at(2));
+    sender.handle_frame(at(3), &syn_of(LATECOMER, 1 << 20));
+    poll(&mut sender, at(3));
+    let mut heard = at(3);
+    for step in 1..100 {
+        let now = at(3 + step * 10);
+        if step % 9 == 0 {
+            sender.handle_frame(now, &ack_up_to(LATECOMER, step, 0, 0));
+        }
+        write(&mut sender, b"more").expect("it fits");
+        let told = |(to, _): &(Dest, Frame)| *to == Dest::Peer(LATECOMER);
+        sender.handle_timeout(now);
+        if poll(&mut sender, now).iter().any(told) {
+            heard = now;
+        }
+        sender.handle_frame(now, &ack(step + 1, sender.sent().get()));
+        assert!(now.since(heard) < idle_timeout, "at {now:?} it has heard nothing since {heard:?}");
+    }
+}
+
 /// The swarm's seed 981334: the one consumer that counts hung while it caught up, and the stream waited for it
 /// to set the pace without anybody being told, or it being given up.
 #[test]
