@@ -208,12 +208,17 @@ impl Peer {
         }
     }
 
-    /// Whether it took part and believes since that it was given up: then it asks to go on behind what it
-    /// reported. A copy of the wish that let it in names where it began, or what lies before: let in anew by
-    /// that, its credit would bind nobody until its next report.
-    pub(super) fn was_cut_off_at(&self, resume: &Resume) -> bool {
+    /// Whether it asks for more than it was let in with, because it was cut off since, or what let it in was a
+    /// wish of an earlier life that came late: it takes no answer but to what it asks last. A copy of the wish
+    /// that let it in names where it began, or what lies before: let in anew by that, its credit would bind
+    /// nobody until its next report.
+    pub(super) fn is_to_join_anew(&self, resume: &Resume) -> bool {
         let further = resume.next >= self.cumulative && resume.next != self.start;
-        self.state == PeerState::Live && further
+        match self.state {
+            PeerState::Joining => further || resume.held_end() > self.held_end,
+            PeerState::Live => further,
+            PeerState::Finished => false,
+        }
     }
 
     /// Whether the session still has to wait for it.

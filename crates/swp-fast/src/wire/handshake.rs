@@ -58,6 +58,13 @@ pub struct Resume {
     pub sack: SackRanges,
 }
 
+impl Resume {
+    /// It holds nothing from this number on.
+    pub fn held_end(&self) -> Seq {
+        self.sack.iter().next_back().map_or(self.next, |(_, end)| end)
+    }
+}
+
 /// The publisher lets a consumer join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SynAck {

@@ -264,9 +264,8 @@ impl Sender {
             let reason = "this is another session of the stream than the one to be resumed";
             return Err((ResetCode::Unavailable, reason.to_owned()));
         }
-        let held_end = resume.sack.iter().next_back().map_or(resume.next, |(_, end)| end);
         // A publisher that goes on with a session begins where the last one was known to be, or earlier.
-        if held_end > self.unsent && self.config.resume.is_none() {
+        if resume.held_end() > self.unsent && self.config.resume.is_none() {
             return Err((ResetCode::Protocol, "it claims to hold what was never sent".to_owned()));
         }
         if resume.next < first && !self.rewindable {

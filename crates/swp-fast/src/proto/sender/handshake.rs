@@ -106,7 +106,7 @@ impl Sender {
         }
         if let Some(peer) = self.peers.get_mut(&syn.peer) {
             // The SYN-ACK was lost, or is on its way.
-            if !syn.resume.as_ref().is_some_and(|resume| peer.was_cut_off_at(resume)) {
+            if !syn.resume.as_ref().is_some_and(|resume| peer.is_to_join_anew(resume)) {
                 peer.heard(now);
                 return self.send_syn_ack(syn.peer);
             }

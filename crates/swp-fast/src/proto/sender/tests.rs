@@ -342,6 +342,21 @@ fn a_late_copy_of_the_wish_to_resume_leaves_a_member_as_it_is() {
     }
 }
 
+/// The swarm's seed 1086040: the first wish of all came late, to the publisher of the next life, and let the
+/// consumer in at the start; what it had asked since was answered with that, and not taken for an answer.
+#[test]
+fn a_late_first_wish_is_no_answer_to_who_resumes() {
+    let before =
+        PublishResume { session: IDS.session, epoch: IDS.epoch - 1, next: seq(0), next_bytes: 0 };
+    let config =
+        PublishConfig { resume: Some(before), claim_timeout: Duration::ZERO, ..Default::default() };
+    let mut sender = Sender::new(config, IDS, Time::ZERO).expect("the configuration works");
+    sender.handle_frame(at(1), &syn(1 << 20));
+    assert_eq!(let_in(&poll(&mut sender, at(1))).1, seq(0));
+    sender.handle_frame(at(2), &resume_of(CONSUMER, CONSUMER, 9, 900));
+    assert_eq!(let_in(&poll(&mut sender, at(2))).1, seq(9));
+}
+
 /// Cut off by a word that came late, it has read on: told its old beginning, it would ask for ever.
 #[test]
 fn a_member_that_asks_to_resume_further_on_is_let_in_there() {
