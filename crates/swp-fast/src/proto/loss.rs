@@ -125,6 +125,11 @@ impl LossDetector {
         self.missing.contains_key(&seq)
     }
 
+    /// The first missing frame from `seq` on.
+    pub(super) fn first_missing_from(&self, seq: Seq) -> Option<Seq> {
+        self.missing.range(seq..).next().map(|(&missing, _)| missing)
+    }
+
     /// Whether a frame from `start` to below `end` is missing.
     pub(super) fn is_any_missing(&self, start: Seq, end: Seq) -> bool {
         self.missing.range(start..end.max(start)).next().is_some()

@@ -248,21 +248,25 @@ impl Peer {
         if !self.counts() || !self.required {
             return None;
         }
-        match &self.catch_up {
-            None => Some(self.cumulative),
-            Some(catch_up) => {
-                let from = catch_up.reread.next_seq().max(self.cumulative);
-                // Below the first it depends on the source, and keeping could do nothing for it.
-                (from >= first).then_some(from)
-            }
+        // Below the first one that catches up depends on the source, and keeping could do nothing for it.
+        let from = self.lacks_from();
+        (self.catch_up.is_none() || from >= first).then_some(from)
+    }
+
+    /// The lowest frame that it is not known to hold, and that is not kept for it alone.
+    fn lacks_from(&self) -> Seq {
+        let Some(catch_up) = &self.catch_up else { return self.cumulative };
+        let from = catch_up.reread.next_seq().max(self.cumulative);
+        if from >= self.evidence_end {
+            return from;
         }
+        // What it was not sent yet begins at the evidence's end.
+        self.losses.first_missing_from(from).unwrap_or(self.evidence_end)
     }
 
     /// Whether it lacks frames that the shared queue, which begins at `first`, does not hold any more.
     pub(super) fn needs_source(&self, first: Seq) -> bool {
-        let reread_end =
-            self.catch_up.as_ref().map_or(Seq::ZERO, |behind| behind.reread.next_seq());
-        self.counts() && self.cumulative.max(reread_end) < first
+        self.counts() && self.lacks_from() < first
     }
 
     /// The frame, from wherever it is kept for this consumer.

@@ -272,3 +272,23 @@ fn what_it_lacks_of_the_present_is_repeated_from_what_is_kept_for_it_alone() {
     take(&mut peer, 30, 1, &report, &RetransmitQueue::starting_at(seq(12), 12));
     assert_eq!(repairs(&mut peer, 30), [10, 11]);
 }
+
+/// The swarm's seed 1196137: it was given up as left behind though it held, beyond the gap that was read again for
+/// it, all that the others held; and nothing would have been kept for it.
+#[test]
+fn what_it_holds_beyond_a_gap_is_not_lacked() {
+    let mut held = SackRanges::default();
+    assert!(held.push(seq(5), seq(8)));
+    let mut peer = joined(Some(held));
+    let sent: Vec<_> = std::iter::from_fn(|| {
+        let next = peer.next_behind(seq(10))?;
+        peer.note_sent_behind(at(1));
+        Some(next.get())
+    })
+    .collect();
+    assert_eq!(sent, [0, 1, 2, 3, 4, 8, 9]);
+    let behind = peer.catch_up.as_mut().expect("it is behind");
+    (0..5).for_each(|number| behind.reread.push(Bytes::new(), number));
+    assert_eq!((peer.retains_from(seq(8)), peer.needs_source(seq(8))), (Some(seq(8)), false));
+    assert_eq!((peer.retains_from(seq(9)), peer.needs_source(seq(9))), (None, true));
+}
