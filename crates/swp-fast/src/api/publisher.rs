@@ -261,7 +261,8 @@ impl Publisher {
     }
 
     /// Messages of up to this many bytes are packed into a frame with others. Longer ones (but for a byte or three,
-    /// by how their length is written) are cut up, and [`Self::send`] does so without copying them first.
+    /// by how their length is written) are cut up, or sent in a frame of their own where several consumers have the
+    /// stream and `frame_bytes` allows it; [`Self::send`] does so without copying them first.
     pub fn max_packed_bytes(&self) -> usize {
         self.solo_body_bytes.saturating_sub(MESSAGE_OVERHEAD)
     }

@@ -18,6 +18,7 @@ type WriteBlock = Box<dyn FnOnce(&mut Sender) -> Result<(), WriteError> + Send>;
 
 enum Pending {
     Frame { buf: BytesMut, messages: u32 },
+    Whole { message: Bytes },
     Large { message: Bytes, at: usize },
     Block { write: WriteBlock, bytes: usize },
 }
@@ -26,6 +27,7 @@ enum Pending {
 /// frame takes as long as hundreds of messages.
 pub(crate) enum Job {
     Frame { buf: BytesMut, messages: u32 },
+    Whole { message: Bytes },
     Piece { message: Bytes, range: Range<usize> },
     Block(WriteBlock),
 }
@@ -35,6 +37,9 @@ impl Job {
     pub(crate) fn write(self, sender: &mut Sender) -> Result<(), WriteError> {
         match self {
             Job::Frame { buf, messages } => drop(sender.write(Kind::Data, buf, messages)?),
+            Job::Whole { message } => {
+                sender.write(Kind::Data, encode_message(&message), 1)?;
+            }
             Job::Piece { message, range } => {
                 let last = range.end == message.len();
                 let (total, at) = (message.len() as u64, range.start as u64);
@@ -164,15 +169,21 @@ impl Outbox {
         }
     }
 
-    /// Takes a message that is larger than a frame without copying it; it is cut up when its turn comes.
+    /// Takes a message that is larger than one consumer's frames without copying it. It is cut up when its turn
+    /// comes; or sent whole where frames hold it that several consumers have, each of which would have to put it
+    /// together again.
     pub(crate) fn push_large(&mut self, message: Bytes) -> Result<(Seq, bool), Refused> {
         let len = message.len();
         self.admit_large(len)?;
         self.seal_open();
-        let fragments = len.div_ceil(self.piece_limit) as u64;
-        self.queue.push_back(Pending::Large { message, at: 0 });
+        let (pending, frames) = if message_len(len) <= self.limits.now() {
+            (Pending::Whole { message }, 1)
+        } else {
+            (Pending::Large { message, at: 0 }, len.div_ceil(self.piece_limit) as u64)
+        };
+        self.queue.push_back(pending);
         self.queued_bytes += len;
-        let last = self.next.advance(fragments - 1);
+        let last = self.next.advance(frames - 1);
         self.next = last.next();
         Ok((last, self.rouses()))
     }
@@ -245,6 +256,10 @@ impl Outbox {
             Pending::Block { write, bytes } => {
                 self.queued_bytes -= bytes;
                 Some(Job::Block(write))
+            }
+            Pending::Whole { message } => {
+                self.queued_bytes -= message.len();
+                Some(Job::Whole { message })
             }
             Pending::Large { message, at } => {
                 let end = message.len().min(at + self.piece_limit);

@@ -158,7 +158,10 @@ impl Checker {
                 let member = entry.into_mut();
                 member.epoch = how.epoch;
                 match member.forgotten {
-                    true if !how.again => *member = new,
+                    // A first wish that came late, to the next life of the session: what was taken is taken.
+                    true if !how.again => {
+                        *member = Member { taken: member.taken.max(start.frames), ..new }
+                    }
                     true => member.comes_back(start, behind),
                     // Asked twice, it can have been let in twice.
                     false if how.again && member.start != start => member.comes_back(start, behind),
@@ -357,9 +360,8 @@ impl Stream {
         if ack.credit.max(member.told) != ack.credit {
             return Err(format!("{peer} took back credit"));
         }
-        if !member.forgotten {
-            member.told = ack.credit;
-        }
+        // Also what it said while it was given up may be heard once it is let in again.
+        member.told = ack.credit;
         if ack.cumulative > member.handed_end {
             return Err(format!(
                 "{peer} reports all below {}, and was handed only those below {}",

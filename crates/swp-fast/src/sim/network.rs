@@ -55,17 +55,21 @@ pub(super) struct Label {
     pub(super) life: u32,
     /// What a report says its consumer holds, and what it allows.
     pub(super) report: Option<(Seq, Credit)>,
+    /// Where a SYN-ACK lets its consumer begin.
+    pub(super) start: Option<Seq>,
 }
 
 impl Label {
     pub(super) fn of(from: Option<Node>, life: u32, frame: &Frame) -> Label {
         let header = frame.header;
-        let report = match frame.control().filter(|_| header.kind == Kind::Ack) {
-            Some(Ok(Control::Ack(ack))) => Some((ack.cumulative, ack.credit)),
-            _ => None,
+        let told = frame.control().filter(|_| matches!(header.kind, Kind::Ack | Kind::SynAck));
+        let (report, start) = match told {
+            Some(Ok(Control::Ack(ack))) => (Some((ack.cumulative, ack.credit)), None),
+            Some(Ok(Control::SynAck(syn_ack))) => (None, Some(syn_ack.start)),
+            _ => (None, None),
         };
         let (kind, session, epoch) = (header.kind, header.session, header.epoch);
-        Label { from, kind, session, epoch, seq: header.seq.get(), life, report }
+        Label { from, kind, session, epoch, seq: header.seq.get(), life, report, start }
     }
 }
 

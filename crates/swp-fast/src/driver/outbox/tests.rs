@@ -153,6 +153,25 @@ fn for_several_consumers_large_messages_share_frames_too() {
 }
 
 /// Numbers that were given out stay true, and the frame that was open is not lost.
+/// Cut up, each consumer would have to put it together again.
+#[test]
+fn for_several_consumers_a_message_that_a_frame_holds_is_sent_whole() {
+    let (mut outbox, limit) = (outbox(1 << 20), PublishConfig::default().max_body_bytes());
+    let message = Bytes::from(vec![7; 40_000]);
+    let mut jobs = |shared, len| {
+        outbox.set_shared(shared);
+        let end = outbox.end();
+        let (last, _) = outbox.push_large(message.slice(..len)).expect("there is room");
+        let jobs: Vec<_> = std::iter::from_fn(|| outbox.next(true)).collect();
+        assert_eq!(end.advance(jobs.len() as u64 - 1), last);
+        assert_eq!((outbox.is_empty(), outbox.queued_bytes), (true, 0));
+        (jobs.len(), matches!(&jobs[0], Job::Whole { message } if message.len() == len))
+    };
+    assert_eq!(jobs(false, 40_000), (3, false));
+    assert_eq!(jobs(true, 40_000), (1, true));
+    assert!(message_len(40_000) <= limit, "a frame holds it");
+}
+
 #[test]
 fn a_frame_that_is_open_when_a_second_consumer_comes_goes_as_it_is() {
     let mut outbox = outbox(1 << 20);

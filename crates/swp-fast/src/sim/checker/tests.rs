@@ -78,6 +78,7 @@ fn hand(checker: &mut Checker, number: u64) -> Result<(), String> {
         seq: number,
         life: 0,
         report: None,
+        start: None,
     };
     checker.note_handed(&label, PEER)
 }

@@ -31,9 +31,6 @@ impl World {
             let counts = consumer.counts(&self.publishers[publisher].config);
             let (live, epoch) = (syn_ack.generation > 0, frame.header.epoch);
             let how = Joins { again, live, counts, epoch };
-            if !again {
-                consumer.reader.joins_at(start.frames);
-            }
             checked = checked.and(self.checker.joins(frame.header.session, id, start, window, how));
         }
         if let (Node::Consumer(consumer), Kind::FinAck) = (from, frame.header.kind)
@@ -73,8 +70,12 @@ impl World {
         self.note_handed(Node::Consumer(index), label);
         let Some(label) = label else { return };
         let (now, consumer) = (self.local_now(), &mut self.consumers[index]);
-        if label.kind == Kind::SynAck && label.from.is_some() {
-            consumer.session.get_or_insert(label.session);
+        if let Some(start) = label.start.filter(|_| label.from.is_some())
+            && consumer.session.is_none()
+        {
+            // Two lives of a session may each have let it in: the first that it hears of counts.
+            consumer.session = Some(label.session);
+            consumer.reader.joins_at(start);
         }
         // Of a session that was begun again only what comes from the publisher that let it in counts.
         let joined = consumer.receiver.resume_point();
