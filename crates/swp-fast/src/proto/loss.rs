@@ -264,6 +264,12 @@ impl LossDetector {
         None
     }
 
+    /// The first missing frame, where it waits to be repeated.
+    pub(super) fn first_repair(&self) -> Option<(Seq, Time)> {
+        let (&seq, missing) = self.missing.first_key_value()?;
+        missing.queued_at.map(|queued_at| (seq, queued_at))
+    }
+
     /// A missing frame was sent again, whether it was due or not; `false` where it is not missing.
     pub(super) fn note_repaired(&mut self, seq: Seq, now: Time) -> bool {
         let Some(missing) = self.missing.get_mut(&seq) else { return false };

@@ -54,12 +54,13 @@ impl Sender {
         None
     }
 
-    /// A consumer's next repair that its window has room for. Only one that sets no pace can lack it.
+    /// A consumer's next repair that its window has room for. Only one that sets no pace can lack it, and what
+    /// it waits for must not wait behind that: losses are not found in the order of the stream.
     fn next_repair_of(&mut self, id: PeerId) -> Option<(Seq, Time)> {
         let peer = self.peers.get_mut(&id)?;
-        let (seq, queued_at) = peer.losses.next_repair()?;
-        let slot = peer.find(&self.queue, seq)?;
-        peer.allows(slot).then_some((seq, queued_at))
+        let due = [peer.losses.next_repair(), peer.losses.first_repair()];
+        let fits = |seq| peer.find(&self.queue, seq).is_some_and(|slot| peer.allows(slot));
+        due.into_iter().flatten().find(|&(seq, _)| fits(seq))
     }
 
     fn verdict_on(&self, seq: Seq) -> Verdict {

@@ -34,7 +34,11 @@ fn syn(window_bytes: u64) -> Bytes {
 }
 
 fn syn_of(peer: PeerId, window_bytes: u64) -> Bytes {
-    let syn = Syn {
+    sealed(wish(peer, window_bytes))
+}
+
+fn wish(peer: PeerId, window_bytes: u64) -> Syn {
+    Syn {
         peer,
         name: "c".to_owned(),
         tag: String::new(),
@@ -42,8 +46,12 @@ fn syn_of(peer: PeerId, window_bytes: u64) -> Bytes {
         window_bytes,
         max_message_bytes: u64::MAX,
         resume: None,
-    };
-    Sealer::default().seal_control(SessionId(peer.0), 0, Seq::ZERO, &Control::Syn(syn))
+    }
+}
+
+fn sealed(syn: Syn) -> Bytes {
+    let id = SessionId(syn.peer.0);
+    Sealer::default().seal_control(id, 0, Seq::ZERO, &Control::Syn(syn))
 }
 
 fn ack(number: u64, cumulative: u64) -> Bytes {
@@ -55,11 +63,17 @@ fn ack_of(peer: PeerId, number: u64, cumulative: u64) -> Bytes {
 }
 
 fn ack_up_to(peer: PeerId, number: u64, cumulative: u64, credit_frames: u64) -> Bytes {
-    let ack = Ack {
+    let credit = Credit { frames: seq(credit_frames), bytes: 1 << 30 };
+    let ack = Ack { credit, ..ack_fields(peer, cumulative) };
+    Sealer::default().seal_control(IDS.session, IDS.epoch, seq(number), &Control::Ack(ack))
+}
+
+fn ack_fields(peer: PeerId, cumulative: u64) -> Ack {
+    Ack {
         peer,
         cumulative: seq(cumulative),
         sack: SackRanges::default(),
-        credit: Credit { frames: seq(credit_frames), bytes: 1 << 30 },
+        credit: Credit::default(),
         latest: cumulative.checked_sub(1).map(seq),
         delay_us: 0,
         probe: 0,
@@ -67,8 +81,7 @@ fn ack_up_to(peer: PeerId, number: u64, cumulative: u64, credit_frames: u64) -> 
         generation: 1,
         duplicates: 0,
         dropped: 0,
-    };
-    Sealer::default().seal_control(IDS.session, IDS.epoch, seq(number), &Control::Ack(ack))
+    }
 }
 
 fn poll(sender: &mut Sender, now: Time) -> Vec<(Dest, Frame)> {
@@ -288,16 +301,7 @@ fn resume_of(peer: PeerId, before: PeerId, next: u64, next_bytes: u64) -> Bytes 
     let sack = SackRanges::default();
     let (session, epoch) = (IDS.session, IDS.epoch);
     let resume = Resume { session, epoch, peer: before, next: seq(next), next_bytes, sack };
-    let syn = Syn {
-        peer,
-        name: "c".to_owned(),
-        tag: String::new(),
-        window_frames: WINDOW_FRAMES,
-        window_bytes: 1 << 20,
-        max_message_bytes: u64::MAX,
-        resume: Some(resume),
-    };
-    Sealer::default().seal_control(SessionId(peer.0), 0, Seq::ZERO, &Control::Syn(syn))
+    sealed(Syn { resume: Some(resume), ..wish(peer, 1 << 20) })
 }
 
 /// The generation that the one SYN-ACK among these tells to listen to, and where it begins.
@@ -397,6 +401,51 @@ fn one_behind_that_takes_nothing_hears_of_a_busy_publisher() {
         sender.handle_frame(now, &ack(step + 1, sender.sent().get()));
         assert!(now.since(heard) < idle_timeout, "at {now:?} it has heard nothing since {heard:?}");
     }
+}
+
+/// The swarm's seed 988994: of one that sets no pace, a frame beyond its window was found lost first, and what
+/// would have let the window move waited behind it for ever.
+#[test]
+fn a_repair_that_has_no_room_holds_up_none_that_has() {
+    let tag = Some("counts".to_owned());
+    let config = PublishConfig { tag, frame_bytes: 256, ..PublishConfig::default() };
+    let mut sender = sender(config);
+    sender
+        .handle_frame(at(0), &sealed(Syn { tag: "counts".to_owned(), ..wish(CONSUMER, 1 << 20) }));
+    let other = LATECOMER;
+    // Credit for two frames of 102 bytes.
+    sender.handle_frame(at(0), &syn_of(other, 210));
+    sender.handle_frame(at(1), &ack(1, 0));
+    let report = |number: u64, probe: u64, held: &[(u64, u64)]| {
+        let mut sack = SackRanges::default();
+        assert!(held.iter().all(|&(start, end)| sack.push(seq(start), seq(end))));
+        let credit = Credit { frames: seq(WINDOW_FRAMES), bytes: 210 };
+        let ack = Ack { sack, credit, probe, latest: Some(seq(1)), ..ack_fields(other, 0) };
+        Sealer::default().seal_control(IDS.session, IDS.epoch, seq(number), &Control::Ack(ack))
+    };
+    sender.handle_frame(at(1), &report(1, 0, &[]));
+    poll(&mut sender, at(1));
+    for _ in 0..3 {
+        write(&mut sender, &[7; 100]).expect("it fits");
+    }
+    poll(&mut sender, at(2));
+    let mut repeated = Vec::new();
+    let mut now = at(4);
+    for number in 2..12 {
+        now = sender.poll_timeout().expect("it goes on").max(now);
+        sender.handle_timeout(now);
+        for (to, frame) in poll(&mut sender, now) {
+            match frame.control() {
+                Some(Ok(Control::Probe(probe))) => {
+                    sender.handle_frame(now, &report(number, probe.number, &[(1, 2)]));
+                }
+                None if to == Dest::Peer(other) => repeated.push(frame.header.seq),
+                _ => {}
+            }
+        }
+    }
+    assert!(repeated.len() > 5, "{repeated:?}");
+    assert!(repeated.iter().all(|repeated| *repeated == seq(0)), "{repeated:?}");
 }
 
 /// The swarm's seed 981334: the one consumer that counts hung while it caught up, and the stream waited for it
