@@ -127,7 +127,6 @@ fn controls() -> Vec<Control> {
             next: seq(100),
             members: 3,
             generation: 1,
-            paces: true,
         }),
         Control::Probe(Probe { peer: None, number: 8, next: seq(100), members: 1, generation: 1 }),
         Control::Fin(Fin { end: seq(100), trailer: Bytes::from_static(b"the last word") }),

@@ -101,6 +101,7 @@ impl World {
         sender.set_rewindable();
         let one = &mut self.publishers[publisher];
         (one.sender, one.ids) = (sender, ids);
+        one.first_event = one.events.len();
         one.writer.begin_again(saved.next);
         one.process.start_again(self.now);
         one.heard.fill(Heard::default());

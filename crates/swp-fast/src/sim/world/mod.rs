@@ -24,6 +24,8 @@ struct Publisher {
     config: PublishConfig,
     writer: Writer,
     events: Vec<(Time, SenderEvent)>,
+    /// Those before are of an earlier process.
+    first_event: usize,
     process: Process,
     /// What was handed over of each consumer's.
     heard: Vec<Heard>,
@@ -33,7 +35,7 @@ struct Publisher {
 impl Publisher {
     fn knows_finished(&self, consumer: &Consumer) -> bool {
         let id = consumer.id.to_string();
-        self.events
+        self.events[self.first_event..]
             .iter()
             .any(|(_, event)| matches!(event, SenderEvent::Finished { name } if name.contains(&id)))
     }
@@ -202,6 +204,7 @@ impl World {
             config,
             writer: Writer::new(&self.config),
             events: Vec::new(),
+            first_event: 0,
             process: Process { wake_at: Some(self.now), ..Process::default() },
             heard: vec![Heard::default(); self.consumers.len()],
             quorum: Quorum::default(),
