@@ -149,7 +149,7 @@ pub struct PublishConfig {
     /// Default 50,243 (see [`GROUP_BODY_LIMIT`]); 65,416 with [`PublishConfig::with_integrity`] and no blake3 (see
     /// [`UNHASHED_GROUP_BODY_LIMIT`]). 256 to 8 Mi.
     pub frame_bytes: usize,
-    /// What a frame is filled up to while one consumer has the stream, and what messages are cut into, header
+    /// What a frame is filled up to while one consumer has the stream, and what longer messages are cut into, header
     /// and all, in bytes; at most `frame_bytes`, whatever is set here.
     /// Default 17,475: about 16 KiB is the size at which brokers move most bytes a second, and a body just
     /// past 16 KiB is hashed four times as fast as one just below ([`HASH_RUN`]). Without blake3 twice that is

@@ -63,7 +63,7 @@ impl Publisher {
         message_len(message.len()) <= self.solo_body_bytes
     }
 
-    /// Queues a copy of a message that is larger than a frame, made without the lock, and only where there was room.
+    /// Queues a copy of a message that is not packed with others, made without the lock, and only where there was room.
     #[cold]
     fn push_copy(&self, message: &[u8]) -> Result<(Seq, bool), Refused> {
         self.shared.outbox.lock().admit_large(message.len())?;
@@ -79,7 +79,7 @@ impl Publisher {
         Position(seq)
     }
 
-    /// Takes a message, waiting for room. One that is larger than a frame is not copied before it is cut.
+    /// Takes a message, waiting for room. One of more than [`Self::max_packed_bytes`] is not copied before its turn.
     ///
     /// # Errors
     /// See [`SendError`].

@@ -209,7 +209,7 @@ impl Outbox {
         std::mem::take(&mut self.awaited)
     }
 
-    /// Whether a message of `len` bytes, more than a frame holds, would be taken now.
+    /// Whether a message of `len` bytes that is not packed with others would be taken now.
     pub(crate) fn admit_large(&self, len: usize) -> Result<(), Refused> {
         if self.packed_only {
             return Err(Refused::PackedOnly);

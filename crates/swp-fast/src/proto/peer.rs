@@ -158,8 +158,7 @@ impl Peer {
             ..
         } = joining;
         let (at_present, replaces) = (joining.at_present, joining.replaces);
-        let sack = joining.behind.as_ref().and_then(|held| held.iter().next_back());
-        let held_end = sack.map_or(start, |(_, end)| end);
+        let held_end = joining.behind.as_ref().map_or(start, |held| held.end_or(start));
         let catch_up = joining.behind.as_ref().map(|_| CatchUp {
             reread: RetransmitQueue::starting_at(start, start_bytes),
             reached: at_present,
@@ -208,17 +207,45 @@ impl Peer {
         }
     }
 
-    /// Whether it asks for more than it was let in with, because it was cut off since, or what let it in was a
-    /// wish of an earlier life that came late: it takes no answer but to what it asks last. A copy of the wish
-    /// that let it in names where it began, or what lies before: let in anew by that, its credit would bind
-    /// nobody until its next report.
+    /// Whether it asks for something else than it was let in with, because it was cut off since, or what let it in
+    /// was a wish of an earlier life that came late: it takes no answer but to what it asks last. Of one that takes
+    /// part, a copy of the wish that let it in names where it began, or what lies before: let in anew by that, its
+    /// credit would bind nobody until its next report.
     pub(super) fn is_to_join_anew(&self, resume: &Resume) -> bool {
-        let further = resume.next >= self.cumulative && resume.next != self.start;
+        let elsewhere = resume.next != self.start;
         match self.state {
-            PeerState::Joining => further || resume.held_end() > self.held_end,
-            PeerState::Live => further,
+            PeerState::Joining => elsewhere || resume.held_end() > self.held_end,
+            PeerState::Live => elsewhere && resume.next >= self.cumulative,
             PeerState::Finished => false,
         }
+    }
+
+    /// It asked again where it began: a copy, come late, or it was cut off there, and has let go of what it had
+    /// beyond its credit though it had reported that. Nobody can tell; what it does not name is repeated.
+    pub(super) fn take_back(&mut self, resume: &Resume, queue: &RetransmitQueue) {
+        if self.state != PeerState::Live || resume.next != self.cumulative {
+            return;
+        }
+        let (mut seq, evidence_end) = (self.cumulative, self.evidence_end);
+        for (start, end) in resume.sack.iter().chain(std::iter::once((evidence_end, evidence_end)))
+        {
+            while seq < start.min(evidence_end) {
+                if !self.losses.is_missing(seq) {
+                    let sent_at = self.sent_at(seq, queue).unwrap_or(Time::ZERO);
+                    self.losses.add(seq, sent_at);
+                }
+                seq = seq.next();
+            }
+            seq = seq.max(end);
+        }
+        self.held = resume.sack.clone();
+    }
+
+    /// When a frame went to the group; `None` where it did not, or is not kept. What is kept for this consumer
+    /// alone the others hold, so that was long ago; when is not known any more.
+    fn sent_at(&self, seq: Seq, queue: &RetransmitQueue) -> Option<Time> {
+        let reread = self.catch_up.as_ref().and_then(|catch_up| catch_up.reread.get(seq));
+        queue.get(seq).and_then(|slot| slot.sent_at).or(reread.map(|_| Time::ZERO))
     }
 
     /// Whether the session still has to wait for it.
@@ -278,6 +305,17 @@ impl Peer {
     /// Whether its window has room for the frame.
     pub(super) fn allows(&self, slot: &Slot) -> bool {
         slot.seq < self.credit.frames && slot.end_bytes <= self.credit.bytes
+    }
+
+    /// Whether it catches up, and its window has no room for what it would be sent next.
+    pub(super) fn is_shut(&self, shared: &RetransmitQueue) -> bool {
+        let Some(CatchUp { reread, .. }) = &self.catch_up else { return false };
+        match self.find(shared, self.evidence_end) {
+            Some(slot) => !self.allows(slot),
+            None => {
+                reread.next_seq() >= self.credit.frames || reread.end_bytes() >= self.credit.bytes
+            }
+        }
     }
 
     /// What of the session's bytes it has consumed.
@@ -443,9 +481,6 @@ impl Peer {
     /// Notes what the report says of the frames up to `end`.
     fn take_sack(&mut self, ack: &Ack, end: Seq, queue: &RetransmitQueue) {
         let mut gap_start = self.cumulative;
-        // What is kept for it alone the others hold, so it went to the group long ago; when is not known any more.
-        let reread = self.catch_up.as_ref().map(|catch_up| &catch_up.reread);
-        let long_ago = |seq| reread.and_then(|reread| reread.get(seq)).map(|_| Time::ZERO);
         let held = std::mem::replace(&mut self.held, ack.sack.clone());
         let mut known = held.iter().peekable();
         let closing = std::iter::once((end, end));
@@ -453,8 +488,7 @@ impl Peer {
             // New gaps: frames never reported on before that lie between the ranges.
             let mut seq = gap_start.max(self.evidence_end);
             while seq < start.min(end) {
-                let sent_at = queue.get(seq).and_then(|slot| slot.sent_at);
-                if let Some(sent_at) = sent_at.or_else(|| long_ago(seq)) {
+                if let Some(sent_at) = self.sent_at(seq, queue) {
                     self.losses.add(seq, sent_at);
                 }
                 seq = seq.next();

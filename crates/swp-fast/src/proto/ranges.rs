@@ -61,6 +61,11 @@ impl RangeSet {
         }
     }
 
+    /// How many numbers below this one they hold.
+    pub(super) fn count_below(&self, seq: Seq) -> u64 {
+        self.0.iter().map(|&(start, end)| end.min(seq).since(start.min(seq))).sum()
+    }
+
     /// The lowest ranges, as many as an ACK carries.
     pub(super) fn to_sack(&self) -> SackRanges {
         let mut sack = SackRanges::with_capacity(self.0.len());

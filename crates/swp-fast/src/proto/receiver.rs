@@ -120,7 +120,7 @@ struct Session {
     generation: u32,
     /// The group may still be at the one before.
     moving: bool,
-    /// The group keeps to its credit.
+    /// While it listens to the group, that keeps to its credit.
     paces: bool,
 }
 

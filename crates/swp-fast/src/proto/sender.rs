@@ -319,7 +319,7 @@ impl Sender {
         let Some(peer) = self.peers.get_mut(&ack.peer) else {
             return self.disown(ack.peer);
         };
-        let top = ack.sack.iter().next_back().map_or(ack.cumulative, |(_, end)| end);
+        let top = ack.sack.end_or(ack.cumulative);
         let latest = ack.latest.map_or(Seq::ZERO, Seq::next);
         if top.max(latest) > self.unsent.max(peer.held_end)
             || ack.cumulative < peer.start
@@ -361,8 +361,6 @@ impl Sender {
         }
         if outcome.news {
             self.repairs_wait_until = None;
-        }
-        if outcome.advanced {
             self.release();
         }
     }

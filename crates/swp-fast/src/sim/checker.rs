@@ -194,7 +194,7 @@ impl Checker {
         }
         let end = stream.ends.get(label.seq as usize).copied().unwrap_or_default();
         let taken_bytes = byte_offset(&stream.ends, member.taken).max(member.start.bytes);
-        // Also what an earlier life of the session sent may still be on its way: by the credit of that life.
+        // What an earlier life of the session sent may still be on its way, and is not judged.
         let bound = !member.forgotten && !member.behind && member.counts;
         if !bound || label.epoch < member.epoch {
             // It hears the group all the same; what is beyond its credit it refuses.

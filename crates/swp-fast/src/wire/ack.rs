@@ -66,6 +66,11 @@ impl SackRanges {
         SackRanges(parts.filter(|(start, range_end)| start < range_end).collect())
     }
 
+    /// Where the last of them ends; `cumulative` where there are none.
+    pub fn end_or(&self, cumulative: Seq) -> Seq {
+        self.0.last().map_or(cumulative, |&(_, end)| end)
+    }
+
     /// How many ranges.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -61,7 +61,7 @@ pub struct Resume {
 impl Resume {
     /// It holds nothing from this number on.
     pub fn held_end(&self) -> Seq {
-        self.sack.iter().next_back().map_or(self.next, |(_, end)| end)
+        self.sack.end_or(self.next)
     }
 }
 
@@ -91,7 +91,7 @@ pub struct SynAck {
     /// Where the number grows, the group is about to go there from the generation before: a consumer listens
     /// to both until a [`Probe`] says that it has.
     pub generation: u32,
-    /// The stream goes at its pace: what the group is sent keeps to its credit. One that sets no pace has to
+    /// It counts: once it listens to the group, what that is sent keeps to its credit. One that does not has to
     /// leave room for what it lacks itself.
     pub paces: bool,
 }

@@ -92,9 +92,7 @@ impl Receiver {
 
     /// How many frames are still to come before this one.
     fn missing_below(&self, seq: Seq) -> u64 {
-        let distance = seq.since(self.next);
-        let held = self.early.iter().take(distance.try_into().unwrap_or(usize::MAX)).flatten();
-        distance - held.count() as u64
+        seq.since(self.next) - self.early_ranges.count_below(seq)
     }
 
     fn is_held(&self, seq: Seq) -> bool {

@@ -108,6 +108,9 @@ impl Sender {
             // The SYN-ACK was lost, or is on its way.
             if !syn.resume.as_ref().is_some_and(|resume| peer.is_to_join_anew(resume)) {
                 peer.heard(now);
+                if let Some(resume) = &syn.resume {
+                    peer.take_back(resume, &self.queue);
+                }
                 return self.send_syn_ack(syn.peer);
             }
         }

@@ -35,9 +35,7 @@ impl Sender {
         let end_bytes = waiting.map_or(self.sent_bytes + 1, |slot| slot.end_bytes);
         let pacing = || self.peers.values().filter(|peer| peer.paces());
         if pacing().next().is_none() {
-            // Nothing is sent but at somebody's pace: whoever is to set it has yet to catch up.
-            let behind = self.peers.values().filter(|peer| peer.required && peer.counts());
-            return behind.min_by_key(|peer| peer.cumulative);
+            return self.shut_out();
         }
         let frames = pacing().min_by_key(|peer| peer.credit.frames);
         let bytes = pacing().min_by_key(|peer| peer.credit.bytes);
@@ -50,6 +48,14 @@ impl Sender {
                 let full = !self.may_retain(end_bytes);
                 self.peers.values().filter(|_| full).min_by_key(retains)
             })
+    }
+
+    /// Nothing is sent but at somebody's pace. Where those who are to set it catch up, and none of them takes
+    /// anything, that is the one nearest to the present: with it the stream could go on.
+    fn shut_out(&self) -> Option<&Peer> {
+        let behind = || self.peers.values().filter(|peer| peer.required && peer.counts());
+        let shut = |peer: &Peer| peer.state == PeerState::Live && peer.is_shut(&self.queue);
+        behind().all(shut).then(|| behind().max_by_key(|peer| peer.cumulative)).flatten()
     }
 
     /// Keeps in mind whom the stream has to wait for, and since when.

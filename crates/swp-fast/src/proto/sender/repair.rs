@@ -54,8 +54,8 @@ impl Sender {
         None
     }
 
-    /// A consumer's next repair that its window has room for. Only one that sets no pace can lack it, and what
-    /// it waits for must not wait behind that: losses are not found in the order of the stream.
+    /// A consumer's next repair that its window has room for. One that sets no pace, or catches up, can lack it, and
+    /// what its window waits for must not wait behind that: losses are not found in the order of the stream.
     fn next_repair_of(&mut self, id: PeerId) -> Option<(Seq, Time)> {
         let peer = self.peers.get_mut(&id)?;
         let due = [peer.losses.next_repair(), peer.losses.first_repair()];

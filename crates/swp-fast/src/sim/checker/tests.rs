@@ -169,7 +169,7 @@ fn a_queue_holds_no_more_than_its_window() {
 /// The swarm's seed 748092: a consumer started again was let in by the next life of the session, and frames of
 /// the last were still on their way to it.
 #[test]
-fn what_an_earlier_life_sent_keeps_to_that_lifes_credit() {
+fn what_an_earlier_life_sent_is_not_judged_by_this_ones_window() {
     let mut checker = checker();
     checker.note_replaced(SESSION);
     checker
