@@ -39,7 +39,7 @@ pub(crate) struct Options {
     /// Messages a round, at most [default: 1000000]
     #[arg(long)]
     messages: Option<u64>,
-    /// Rounds; the median is shown [default: 5]
+    /// Rounds; the median is shown [default: 9]
     #[arg(long)]
     rounds: Option<usize>,
     /// Messages that a raw subscription queues before it drops; async-nats' own default unless given
@@ -79,7 +79,7 @@ pub(crate) fn run(options: &Options, stage: &mut Stage) -> Result<(), Failure> {
     let quick = options.quick;
     let bytes = options.bytes.unwrap_or(if quick { 16 << 20 } else { 512 << 20 });
     let messages = options.messages.unwrap_or(if quick { 100_000 } else { 1_000_000 });
-    let rounds = options.rounds.unwrap_or(if quick { 1 } else { 5 });
+    let rounds = options.rounds.unwrap_or(if quick { 1 } else { 9 });
     let default_numbers: &[usize] = if quick { &CONSUMERS_QUICK } else { &CONSUMERS };
     let numbers = if options.consumers.is_empty() { default_numbers } else { &options.consumers };
     let systems = System::all(&[Peer::Raw, Peer::Swp], &options.integrity);

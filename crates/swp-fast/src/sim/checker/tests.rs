@@ -180,6 +180,29 @@ fn what_an_earlier_life_sent_is_not_judged_by_this_ones_window() {
     assert!(hand(&mut checker, 1).is_err());
 }
 
+/// The swarm's seed 1293893: the report was on its way when its consumer was let in again.
+#[test]
+fn what_was_allowed_while_given_up_counts_once_it_is_back() {
+    let mut checker = checker();
+    checker.forget(SESSION, PEER);
+    checker.check(C0, Dest::Publisher, &ack(0, &[], None, credit(6, 100))).unwrap();
+    checker.joins(SESSION, PEER, credit(0, 0), credit(4, 100), AGAIN).unwrap();
+    (2..7).for_each(|number| checker.check(P0, Dest::Group(1), &data(number, b"x")).unwrap());
+    assert!(checker.check(P0, Dest::Peer(PEER), &data(5, b"x")).is_ok());
+    assert!(checker.check(P0, Dest::Peer(PEER), &data(6, b"x")).is_err());
+}
+
+/// The swarm's seed 714267: let in by the next life of the session as if it were new.
+#[test]
+fn what_was_taken_stays_taken_in_the_next_life() {
+    let mut checker = checker();
+    checker.note_taken(PEER, Some(seq(2)), |_| false);
+    checker.note_replaced(SESSION);
+    checker.joins(SESSION, PEER, Credit::default(), credit(1, 100), ANEW).unwrap();
+    assert!(hand(&mut checker, 2).is_ok());
+    assert!(hand(&mut checker, 3).is_err());
+}
+
 #[test]
 fn what_is_passed_over_makes_room_only_once_it_is_whole() {
     let mut checker = checker();
