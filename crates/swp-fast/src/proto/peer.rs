@@ -8,6 +8,8 @@
 //! lies between to its inbox first; see [`CatchUp`]. Everything in `cumulative..evidence_end` is either
 //! held by the consumer or known to be missing.
 
+mod catch_up;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ use super::retransmit::{RetransmitQueue, Slot};
 use super::rtt::RttEstimator;
 use crate::time::Time;
 use crate::wire::{Ack, Credit, MAX_SACK_RANGES, PeerId, Resume, SackRanges, Seq};
+
+pub(super) use catch_up::CatchUp;
 
 /// Probes whose answers are still told apart. They back off, and an answer settles all before it, so more
 /// are out only where no answer comes at all.
@@ -31,23 +35,6 @@ pub(super) enum PeerState {
     Live,
     /// It has consumed everything and said so.
     Finished,
-}
-
-/// A consumer on its way from where it joined to the present. Frames up to `Peer::evidence_end` were sent
-/// to its inbox; it has caught up once that is all that was sent to the group before it listened there.
-#[derive(Debug)]
-pub(super) struct CatchUp {
-    /// Frames read again from the source for this consumer alone, until it holds them. Where it ends the
-    /// shared queue takes over, which keeps everything from there on for this consumer too.
-    pub(super) reread: RetransmitQueue,
-    /// It was sent all that there was: it is to be told to listen to the group ...
-    pub(super) reached: bool,
-    /// ... and was.
-    pub(super) told_live: bool,
-    /// The first frame not yet sent when it said that it listens to the group.
-    live_from: Option<Seq>,
-    /// Everything was sent; only what lies in `reread` may still be wanted again.
-    pub(super) caught_up: bool,
 }
 
 #[derive(Debug)]
@@ -159,13 +146,8 @@ impl Peer {
         } = joining;
         let (at_present, replaces) = (joining.at_present, joining.replaces);
         let held_end = joining.behind.as_ref().map_or(start, |held| held.end_or(start));
-        let catch_up = joining.behind.as_ref().map(|_| CatchUp {
-            reread: RetransmitQueue::starting_at(start, start_bytes),
-            reached: at_present,
-            told_live: at_present,
-            live_from: None,
-            caught_up: false,
-        });
+        let catch_up =
+            joining.behind.as_ref().map(|_| CatchUp::new(start, start_bytes, at_present));
         // A consumer that resumes may have part of its window in use, and tells so in its first report.
         let (frames, bytes) = match catch_up {
             None => (window_frames, window_bytes),
@@ -253,11 +235,6 @@ impl Peer {
         self.state != PeerState::Finished
     }
 
-    /// Whether it is sent what goes to the group and is expected to take it.
-    pub(super) fn is_caught_up(&self) -> bool {
-        self.catch_up.as_ref().is_none_or(|catch_up| catch_up.caught_up)
-    }
-
     /// Whether its credit bounds the stream: from when it is told to listen to the group, or what it hears
     /// there could fill its window and leave no room for what it lacks.
     pub(super) fn paces(&self) -> bool {
@@ -269,33 +246,6 @@ impl Peer {
         self.counts() && self.is_told_to_listen() && self.cumulative <= next
     }
 
-    /// The lowest frame that the shared queue has to keep for it; `None` where it keeps none. `first` is
-    /// the lowest that there is.
-    pub(super) fn retains_from(&self, first: Seq) -> Option<Seq> {
-        if !self.counts() || !self.required {
-            return None;
-        }
-        // Below the first one that catches up depends on the source, and keeping could do nothing for it.
-        let from = self.lacks_from();
-        (self.catch_up.is_none() || from >= first).then_some(from)
-    }
-
-    /// The lowest frame that it is not known to hold, and that is not kept for it alone.
-    fn lacks_from(&self) -> Seq {
-        let Some(catch_up) = &self.catch_up else { return self.cumulative };
-        let from = catch_up.reread.next_seq().max(self.cumulative);
-        if from >= self.evidence_end {
-            return from;
-        }
-        // What it was not sent yet begins at the evidence's end.
-        self.losses.first_missing_from(from).unwrap_or(self.evidence_end)
-    }
-
-    /// Whether it lacks frames that the shared queue, which begins at `first`, does not hold any more.
-    pub(super) fn needs_source(&self, first: Seq) -> bool {
-        self.counts() && self.lacks_from() < first
-    }
-
     /// The frame, from wherever it is kept for this consumer.
     pub(super) fn find<'a>(&'a self, shared: &'a RetransmitQueue, seq: Seq) -> Option<&'a Slot> {
         let own = self.catch_up.as_ref().and_then(|catch_up| catch_up.reread.get(seq));
@@ -305,17 +255,6 @@ impl Peer {
     /// Whether its window has room for the frame.
     pub(super) fn allows(&self, slot: &Slot) -> bool {
         slot.seq < self.credit.frames && slot.end_bytes <= self.credit.bytes
-    }
-
-    /// Whether it catches up, and its window has no room for what it would be sent next.
-    pub(super) fn is_shut(&self, shared: &RetransmitQueue) -> bool {
-        let Some(CatchUp { reread, .. }) = &self.catch_up else { return false };
-        match self.find(shared, self.evidence_end) {
-            Some(slot) => !self.allows(slot),
-            None => {
-                reread.next_seq() >= self.credit.frames || reread.end_bytes() >= self.credit.bytes
-            }
-        }
     }
 
     /// What of the session's bytes it has consumed.
@@ -507,80 +446,6 @@ impl Peer {
     /// What it is known of a frame that it may have missed: `None` where nothing is.
     pub(super) fn holds(&self, seq: Seq) -> Option<bool> {
         (seq < self.evidence_end).then(|| !self.losses.is_missing(seq))
-    }
-
-    /// The next frame to be sent to it alone on its way to the present, which ends at `sent_end`. Has no
-    /// frame to give where it has caught up, and is told so once it has.
-    pub(super) fn next_behind(&mut self, sent_end: Seq) -> Option<Seq> {
-        let catch_up = self.catch_up.as_mut().filter(|catch_up| !catch_up.caught_up)?;
-        for (start, end) in self.held.iter() {
-            if start <= self.evidence_end && self.evidence_end < end {
-                self.evidence_end = end;
-            }
-        }
-        // What was sent since it said that it listens to the group, it has from there; it may lack some of
-        // that as anybody may.
-        let present = catch_up.live_from.unwrap_or(sent_end);
-        if self.evidence_end < present {
-            return Some(self.evidence_end);
-        }
-        catch_up.reached = true;
-        catch_up.live_from?;
-        catch_up.caught_up = true;
-        if catch_up.reread.len() == 0 {
-            self.catch_up = None;
-        }
-        None
-    }
-
-    /// It was told to listen to the group, and says that it does when it was sent all before: from here on it
-    /// is as the others are. At once, before more is sent, or all of that would go to its inbox as well.
-    pub(super) fn notes_present(&mut self, sent_end: Seq) -> bool {
-        let listens = |behind: &CatchUp| !behind.caught_up && behind.live_from.is_some();
-        self.catch_up.as_ref().is_some_and(listens)
-            && self.next_behind(sent_end).is_none()
-            && self.is_caught_up()
-    }
-
-    /// Whether it listens to the group; it may not have done so yet where it was told to.
-    pub(super) fn is_live(&self) -> bool {
-        self.catch_up.as_ref().is_none_or(|catch_up| catch_up.live_from.is_some())
-    }
-
-    /// Whether it was told to listen to the group.
-    pub(super) fn is_told_to_listen(&self) -> bool {
-        self.catch_up.as_ref().is_none_or(|catch_up| catch_up.told_live)
-    }
-
-    /// Whether it should listen to this generation of the group, takes part, and has not said that it does.
-    pub(super) fn is_deaf_to(&self, generation: u32) -> bool {
-        let listens = self.state == PeerState::Live && self.is_told_to_listen();
-        listens && self.generation < generation
-    }
-
-    /// It says that it listens to this generation, and so to the one before as well while the group moves;
-    /// `sending` goes to the group now, with frame `sent_end` as the next.
-    pub(super) fn note_generation(&mut self, generation: u32, sending: u32, sent_end: Seq) {
-        self.generation = self.generation.max(generation);
-        let hears = self.generation >= sending;
-        if let Some(catch_up) = self.catch_up.as_mut().filter(|behind| behind.told_live && hears) {
-            catch_up.live_from.get_or_insert(sent_end);
-        }
-    }
-
-    /// The frame that [`Self::next_behind`] named goes out.
-    pub(super) fn note_sent_behind(&mut self, now: Time) {
-        self.losses.add_sent_alone(self.evidence_end, now);
-        self.evidence_end = self.evidence_end.next();
-        self.note_sent(now);
-        if self.backoff == 0 {
-            self.waiting.since = now;
-        }
-    }
-
-    /// Where that which was sent to it ends; `sent_end` is where that which was sent to the group does.
-    pub(super) fn sent_end(&self, sent_end: Seq) -> Seq {
-        if self.is_caught_up() { sent_end } else { self.evidence_end }
     }
 
     /// Whether frames were sent that it is not known to hold.
