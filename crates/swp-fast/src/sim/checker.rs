@@ -46,7 +46,7 @@ pub(super) struct Joins {
     pub(super) again: bool,
     /// It is to listen to the group: see [`crate::wire::SynAck::generation`].
     pub(super) live: bool,
-    /// The stream goes at its pace: see [`crate::config::PublishConfig::tag`].
+    /// The stream goes at its pace (see [`crate::config::PublishConfig::tag`]), and it has not ended.
     pub(super) counts: bool,
     /// The life of the session that lets it in.
     pub(super) epoch: u32,
@@ -157,6 +157,7 @@ impl Checker {
             Entry::Occupied(entry) => {
                 let member = entry.into_mut();
                 member.epoch = how.epoch;
+                member.counts &= how.counts;
                 match member.forgotten {
                     // A first wish that came late, to the next life of the session: what was taken is taken.
                     true if !how.again => {

@@ -192,6 +192,18 @@ fn what_was_allowed_while_given_up_counts_once_it_is_back() {
     assert!(checker.check(P0, Dest::Peer(PEER), &data(6, b"x")).is_err());
 }
 
+/// The swarm's seed 2319935: a late copy of its SYN let one in that had left.
+#[test]
+fn one_that_has_ended_binds_nobody() {
+    let mut checker = checker();
+    checker.forget(SESSION, PEER);
+    let again = Joins { live: true, counts: false, ..AGAIN };
+    checker.joins(SESSION, PEER, credit(2, 20), credit(4, 100), again).unwrap();
+    for number in 2..8 {
+        checker.check(P0, Dest::Group(1), &data(number, b"x")).unwrap();
+    }
+}
+
 /// The swarm's seed 714267: let in by the next life of the session as if it were new.
 #[test]
 fn what_was_taken_stays_taken_in_the_next_life() {

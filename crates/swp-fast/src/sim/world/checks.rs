@@ -28,7 +28,8 @@ impl World {
             if refuses && start.frames > Seq::ZERO && !again {
                 checked = Err(format!("{id} was let in late, against the configuration"));
             }
-            let counts = consumer.counts(&self.publishers[publisher].config);
+            // A late copy of its SYN lets one in that has ended: it hears nothing any more.
+            let counts = consumer.counts(&self.publishers[publisher].config) && !consumer.is_gone();
             let (live, epoch) = (syn_ack.generation > 0, frame.header.epoch);
             let how = Joins { again, live, counts, epoch };
             checked = checked.and(self.checker.joins(frame.header.session, id, start, window, how));
