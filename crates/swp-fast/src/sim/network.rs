@@ -62,8 +62,7 @@ pub(super) struct Label {
 impl Label {
     pub(super) fn of(from: Option<Node>, life: u32, frame: &Frame) -> Label {
         let header = frame.header;
-        let told = frame.control().filter(|_| matches!(header.kind, Kind::Ack | Kind::SynAck));
-        let (report, start) = match told {
+        let (report, start) = match frame.control() {
             Some(Ok(Control::Ack(ack))) => (Some((ack.cumulative, ack.credit)), None),
             Some(Ok(Control::SynAck(syn_ack))) => (None, Some(syn_ack.start)),
             _ => (None, None),

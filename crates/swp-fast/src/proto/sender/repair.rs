@@ -58,9 +58,12 @@ impl Sender {
     /// what its window waits for must not wait behind that: losses are not found in the order of the stream.
     fn next_repair_of(&mut self, id: PeerId) -> Option<(Seq, Time)> {
         let peer = self.peers.get_mut(&id)?;
-        let due = [peer.losses.next_repair(), peer.losses.first_repair()];
+        let next = peer.losses.next_repair()?;
         let fits = |seq| peer.find(&self.queue, seq).is_some_and(|slot| peer.allows(slot));
-        due.into_iter().flatten().find(|&(seq, _)| fits(seq))
+        match fits(next.0) {
+            true => Some(next),
+            false => peer.losses.first_repair().filter(|&(seq, _)| fits(seq)),
+        }
     }
 
     fn verdict_on(&self, seq: Seq) -> Verdict {

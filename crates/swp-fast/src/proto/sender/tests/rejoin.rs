@@ -282,3 +282,33 @@ fn while_one_of_those_that_catch_up_gets_on_nobody_is_evicted() {
         assert_eq!(sender.stats().consumers.len(), 2, "{now:?} {:?}", sender.outcome());
     }
 }
+
+/// Nothing is retained for one that holds it, though what it lacks before that is kept for it alone.
+#[test]
+fn what_one_holds_beyond_its_gap_is_released() {
+    let mut sender = started(PublishConfig::default());
+    sender.set_rewindable();
+    send(&mut sender, 4, at(2));
+    sender.handle_frame(at(2), &ack(2, 4));
+    let again = PeerId(10);
+    let report = |number: u64, held: &[(u64, u64)]| {
+        let mut sack = SackRanges::default();
+        assert!(held.iter().all(|&(start, end)| sack.push(seq(start), seq(end))));
+        let credit = Credit { frames: seq(WINDOW_FRAMES), bytes: 1 << 30 };
+        let ack = Ack { sack, credit, ..ack_fields(again, 0) };
+        Sealer::default().seal_control(IDS.session, IDS.epoch, seq(number), &Control::Ack(ack))
+    };
+    sender.handle_frame(at(3), &resume_of(again, CONSUMER, 0, 0));
+    sender.handle_frame(at(3), &report(1, &[]));
+    while let Some(rewind) = sender.poll_rewind() {
+        let mut open = OpenFrame::new(1 << 20);
+        assert!(open.push(b"m"));
+        sender.write_again(rewind, Kind::Data, open.into_buf(), None).expect("what was sent");
+    }
+    poll(&mut sender, at(20));
+    sender.handle_frame(at(21), &report(2, &[(1, 4)]));
+    send(&mut sender, 4, at(22));
+    assert_eq!((sender.sent(), sender.acked()), (seq(8), seq(4)));
+    sender.handle_frame(at(23), &report(3, &[(1, 8)]));
+    assert_eq!(sender.acked(), seq(8));
+}
