@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use swp_fast::proto::{FIRST_GENERATION, Receiver, Sender, SenderIds};
+use swp_fast::proto::{FIRST_GENERATION, Packed, Receiver, Sender, SenderIds};
 use swp_fast::time::Time;
 use swp_fast::wire::{
     Ack, Control, Credit, Integrity, Kind, OpenFrame, PeerId, SackRanges, Sealer, Seq, SessionId,
@@ -96,7 +96,7 @@ impl Group {
         let start = Instant::now();
         for (buf, messages) in bodies {
             assert!(self.sender.can_write(), "credit is not what is measured");
-            self.sender.write(Kind::Data, buf, messages).expect("it takes more");
+            self.sender.write(Packed::body(Kind::Data, buf, messages)).expect("it takes more");
             self.now = self.now + FRAME_INTERVAL;
             while let Some(transmit) = self.sender.poll_transmit(self.now) {
                 self.bus.push_back(transmit.frame);

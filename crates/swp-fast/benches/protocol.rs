@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use swp_fast::proto::{Dest, Receiver, Sender, SenderIds};
+use swp_fast::proto::{Dest, Packed, Receiver, Sender, SenderIds};
 use swp_fast::time::Time;
 use swp_fast::wire::{Integrity, Kind, Messages, OpenFrame, PeerId, SessionId};
 use swp_fast::{PublishConfig, SubscribeConfig};
@@ -97,7 +97,7 @@ impl Pair {
         for (buf, messages) in bodies {
             self.held_back = !self.sender.can_write();
             if !self.held_back {
-                self.sender.write(Kind::Data, buf, messages).expect("it takes more");
+                self.sender.write(Packed::body(Kind::Data, buf, messages)).expect("it takes more");
             }
             self.now = self.now + FRAME_INTERVAL;
             while let Some(transmit) = self.sender.poll_transmit(self.now) {
@@ -136,7 +136,7 @@ impl Pair {
         let start = Instant::now();
         for frame in &frames {
             self.receiver.handle_frame(self.now, frame);
-            while let Some(ready) = self.receiver.read(self.now) {
+            while let Some(ready) = self.receiver.read_frame(self.now) {
                 black_box(ready.body);
                 self.spent.frames += 1;
             }
@@ -251,7 +251,7 @@ fn on_the_way(integrity: Integrity, size: usize) -> Pair {
 /// Reads all that has arrived, message by message.
 fn read(pair: &mut Pair) -> usize {
     let mut bytes = 0;
-    while let Some(frame) = pair.receiver.read(pair.now) {
+    while let Some(frame) = pair.receiver.read_frame(pair.now) {
         bytes += Messages::new(frame.body).flatten().map(|message| message.len()).sum::<usize>();
     }
     bytes

@@ -67,8 +67,8 @@ pub mod wire;
 
 #[cfg(feature = "nats")]
 pub use api::{
-    Batch, Endpoint, EndpointConfig, EndpointError, Position, PublishError, Publisher,
-    ReceiveError, SendError, SessionError, SubscribeError, Subscriber, TrySendError,
+    Endpoint, EndpointConfig, EndpointError, PublishError, Publisher, ReceiveError, SendError,
+    SessionError, SubscribeError, Subscriber, TrySendError,
 };
 pub use config::{
     ConfigError, ConfirmEnd, LateJoin, PublishConfig, PublishResume, Slow, SubscribeConfig,
@@ -77,8 +77,8 @@ pub use config::{
 #[cfg(feature = "nats")]
 pub use driver::{ClientEvents, Denial, OpenPast, PastFrame, PastFrames};
 pub use proto::{
-    ConsumerStats, LostReason, PackedBody, PublisherStats, ReadyFrame, ReceiverError, SenderError,
-    SenderEvent, SubscriberStats,
+    Batch, BatchMessages, BlockError, ConsumerStats, LostReason, PackedBody, Position,
+    PublisherStats, ReadyFrame, ReceiverError, SenderError, SenderEvent, SubscriberStats,
 };
 
 pub use wire::Resume;

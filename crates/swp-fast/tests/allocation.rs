@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
 use bytes::Bytes;
-use swp_fast::proto::{Receiver, Sender, SenderIds};
+use swp_fast::proto::{Packed, Receiver, Sender, SenderIds};
 use swp_fast::time::Time;
 use swp_fast::wire::{Kind, Messages, OpenFrame, PeerId, SessionId};
 use swp_fast::{PublishConfig, SubscribeConfig};
@@ -66,10 +66,10 @@ impl Pair {
         for _ in 0..frames {
             while open.push(&message[..len]) {}
             let (buf, packed) = open.take();
-            self.sender.write(Kind::Data, buf, packed).expect("it takes more");
+            self.sender.write(Packed::body(Kind::Data, buf, packed)).expect("it takes more");
             self.now = self.now + Duration::from_micros(20);
             self.exchange();
-            while let Some(frame) = self.receiver.read(self.now) {
+            while let Some(frame) = self.receiver.read_frame(self.now) {
                 messages += Messages::new(frame.body).filter(|message| message.is_ok()).count();
             }
         }
@@ -113,7 +113,7 @@ fn nothing_is_allocated_while_nothing_is_due() {
             assert!(pair.receiver.poll_timeout() > Some(pair.now));
             assert!(pair.sender.poll_transmit(pair.now).is_none());
             assert!(pair.receiver.poll_transmit(pair.now).is_none());
-            assert!(pair.receiver.read(pair.now).is_none());
+            assert!(pair.receiver.read_frame(pair.now).is_none());
             assert!(pair.sender.can_write());
             pair.exchange();
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use swp_fast::proto::{DropCounts, Receiver, ReceiverError, Sender, SenderIds};
+use swp_fast::proto::{DropCounts, Packed, Receiver, ReceiverError, Sender, SenderIds};
 use swp_fast::time::Time;
 use swp_fast::wire::{
     Ack, Control, Credit, Digest, Fin, FinAck, Header, Integrity, Key, Kind, MAX_HEADER, MAX_SEQ,
@@ -100,7 +100,7 @@ impl Pair {
         for _ in 0..frames {
             let mut open = OpenFrame::new(1000);
             assert!(open.push(&self.written.to_be_bytes()));
-            self.sender.write(Kind::Data, open.into_buf(), 1).expect("it takes more");
+            self.sender.write(Packed::body(Kind::Data, open.into_buf(), 1)).expect("it takes more");
             self.written += 1;
         }
     }
@@ -108,7 +108,7 @@ impl Pair {
     /// Reads what is there; it must be what was written, in order.
     fn read(&mut self) -> u64 {
         let mut frames = 0;
-        while let Some(frame) = self.receiver.read(self.now) {
+        while let Some(frame) = self.receiver.read_frame(self.now) {
             assert_eq!(frame.body[2..], frame.seq.get().to_be_bytes());
             frames += 1;
         }

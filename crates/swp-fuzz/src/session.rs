@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::{BufMut, Bytes, BytesMut};
-use swp_fast::proto::{Dest, Receiver, Sender, SenderEvent, SenderIds, Transmit};
+use swp_fast::proto::{Dest, Packed, Receiver, Sender, SenderEvent, SenderIds, Transmit};
 use swp_fast::time::Time;
 use swp_fast::wire::{Kind, MAX_HEADER, OpenFrame, PeerId, Sealer, encode_fragment};
 use swp_fast::{PublishConfig, ReceiverError, SenderError, SubscribeConfig};
@@ -129,7 +129,7 @@ impl World {
 
     fn write(&mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         let ahead = self.written.len() as u64 - self.sender.sent().get();
-        self.sender.note_backlog(!self.sender.can_write());
+        self.sender.set_backlog(!self.sender.can_write());
         if !self.sender.can_write() && ahead >= MAX_AHEAD {
             return Ok(());
         }
@@ -143,7 +143,7 @@ impl World {
             None => (Kind::Data, self.packed(u)?),
         };
         let body = buf[MAX_HEADER..].to_vec();
-        match self.sender.write(kind, buf, 1) {
+        match self.sender.write(Packed::body(kind, buf, 1)) {
             Ok(seq) => {
                 assert_eq!(seq.get(), self.written.len() as u64, "numbers are dense");
                 self.written.push((kind, body));
@@ -251,7 +251,7 @@ impl World {
         let mut bytes = 0;
         let mut frames = 0;
         while frames < most {
-            let Some(frame) = consumer.receiver.read(self.now) else { break };
+            let Some(frame) = consumer.receiver.read_frame(self.now) else { break };
             bytes += frame.body.len() as u64;
             frames += 1;
             if self.trust == Trust::Forged {
@@ -319,8 +319,8 @@ impl World {
             5 => self.sender.handle_reconnect(self.now),
             6 => receiver.handle_reconnect(self.now),
             7 => {
-                self.sender.note_outage(self.now);
-                receiver.note_outage(self.now);
+                self.sender.handle_outage(self.now);
+                receiver.handle_outage(self.now);
             }
             _ => receiver.close(self.now),
         }
@@ -332,7 +332,7 @@ impl World {
         while self.long.is_some() && !self.finished && !self.sender.is_over() {
             let buf = self.piece();
             let body = buf[MAX_HEADER..].to_vec();
-            if self.sender.write(Kind::Fragment, buf, 1).is_ok() {
+            if self.sender.write(Packed::body(Kind::Fragment, buf, 1)).is_ok() {
                 self.written.push((Kind::Fragment, body));
             }
         }

@@ -157,7 +157,7 @@ impl From<ReceiveError> for Error {
             ReceiveError::Protocol(ReceiverError::Reset { .. } | ReceiverError::TimedOut(_)) => {
                 Error::PeerLost(text)
             }
-            ReceiveError::Protocol(ReceiverError::Protocol(_)) | ReceiveError::Fragments(_) => {
+            ReceiveError::Protocol(ReceiverError::Protocol(_) | ReceiverError::Fragments(_)) => {
                 Error::Incomplete(text)
             }
             _ => Error::Failed(text),

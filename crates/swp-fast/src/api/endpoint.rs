@@ -14,8 +14,8 @@ use crate::driver::{
     ClientEvents, Clock, DenialWatch, OpenPast, Outbox, Past, Progress, PublishShared, Shortcut,
     SpinLock, Subjects, SubscribeShared, random_id, run_publisher, run_subscriber,
 };
-use crate::proto::{Receiver, Sender, SenderIds};
-use crate::wire::{PeerId, Seq, SessionId};
+use crate::proto::{Accepts, Packer, Receiver, Sender, SenderIds};
+use crate::wire::{PeerId, SessionId};
 
 /// What an endpoint must know of its client.
 #[derive(Debug, Clone)]
@@ -108,13 +108,12 @@ impl Endpoint {
             None => (SessionId(random_id().map_err(random)?), 1),
         };
         let ids = SenderIds { session, epoch, inbox: PeerId(random_id().map_err(random)?) };
-        let outbox = Outbox::new(&config, past.is_some());
-        let body_bytes = (config.max_body_bytes(), config.solo_body_bytes());
+        let accepts = if past.is_some() { Accepts::Blocks } else { Accepts::Anything };
+        let packer = Packer::new(&config, accepts);
+        let limits = packer.limits();
         if past.is_none() && (config.late_join == LateJoin::FromStart || config.resume.is_some()) {
             return Err(PublishError::NoPast);
         }
-        let next = config.resume.map_or(Seq::ZERO, |resume| resume.next);
-        let progress = Progress { flushed: next, acked: next, ..Progress::default() };
         let mut sender = Sender::new(config, ids, self.clock.now())?;
         if past.is_some() {
             sender.set_rewindable();
@@ -124,12 +123,12 @@ impl Endpoint {
         let control = self.client.subscribe(subjects.control.clone()).await.map_err(nats)?;
         let inbox = self.client.subscribe(subjects.inbox(ids.inbox)).await.map_err(nats)?;
         let shared = Arc::new(PublishShared {
-            outbox: SpinLock::new(outbox),
+            outbox: SpinLock::new(Outbox::new(packer)),
             sender: Mutex::new(sender),
             wake: Notify::new(),
             room: Notify::new(),
             request: Mutex::default(),
-            progress: watch::Sender::new(progress),
+            progress: watch::Sender::new(Progress::default()),
             shortcut: Shortcut::new(self.client.clone(), subjects.clone(), self.clock),
         });
         let events = run_publisher(
@@ -141,7 +140,7 @@ impl Endpoint {
             past.map(Past::new),
             (self.config.outage_timeout, denials),
         );
-        let publisher = Publisher::new(shared, events, body_bytes);
+        let publisher = Publisher::new(shared, events, limits);
         publisher.claimed().await?;
         Ok(publisher)
     }
@@ -162,7 +161,7 @@ impl Endpoint {
         let random = |error: getrandom::Error| SubscribeError::Random(error.to_string());
         let id = PeerId(random_id().map_err(random)?);
         let timeout = config.connect_timeout;
-        let (confirm_end, max_message_bytes) = (config.confirm_end, config.max_message_bytes);
+        let confirm_end = config.confirm_end;
         let receiver =
             Receiver::new(config, id, self.config.subscription_capacity, self.clock.now())?;
         let denials = DenialWatch::start(self.config.events.clone());
@@ -177,7 +176,7 @@ impl Endpoint {
             Arc::clone(&shared),
             (self.config.outage_timeout, denials),
         );
-        let mut subscriber = Subscriber::new(shared, self.clock, confirm_end, max_message_bytes);
+        let mut subscriber = Subscriber::new(shared, self.clock, confirm_end);
         match timeout {
             None => subscriber.connected().await?,
             Some(limit) => tokio::time::timeout(limit, subscriber.connected())

@@ -2,7 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::driver::{Denial, SessionError, SubscribeFailure};
-use crate::proto::{AssembleError, ReceiverError, WriteError};
+use crate::proto::{BlockError, ReceiverError};
 
 /// [`super::Endpoint::new`] failed.
 #[derive(Debug, thiserror::Error)]
@@ -79,9 +79,17 @@ pub enum SendError {
     /// What is sent to this stream must be found again in its past: only packed bodies can be.
     #[error("a stream that can be read again takes packed bodies only: use send_packed")]
     PackedOnly,
+    /// A body of the block is longer than frames of this session take.
+    #[error("a body of {bytes} bytes does not fit frames of {max}")]
+    BodyTooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The longest that fits.
+        max: usize,
+    },
     /// The block is not one that can be sent.
     #[error(transparent)]
-    Block(#[from] WriteError),
+    Block(#[from] BlockError),
     /// The session is over, or finishing.
     #[error(transparent)]
     Closed(SessionError),
@@ -123,9 +131,6 @@ pub enum ReceiveError {
     /// Ended by the protocol.
     #[error(transparent)]
     Protocol(#[from] ReceiverError),
-    /// Fragments did not make up a message.
-    #[error(transparent)]
-    Fragments(#[from] AssembleError),
     /// NATS was away for longer than the outage time-out.
     #[error("the connection to NATS was lost and did not come back")]
     Disconnected,

@@ -1,16 +1,14 @@
 //! What applications use: [`Endpoint`], [`Publisher`], [`Subscriber`].
 
-mod batch;
 mod endpoint;
 mod error;
 mod publisher;
 mod subscriber;
 
 pub use crate::driver::SessionError;
-pub use batch::Batch;
 pub use endpoint::{Endpoint, EndpointConfig};
 pub use error::{
     EndpointError, PublishError, ReceiveError, SendError, SubscribeError, TrySendError,
 };
-pub use publisher::{Position, Publisher};
+pub use publisher::Publisher;
 pub use subscriber::Subscriber;

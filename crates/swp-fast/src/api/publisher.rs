@@ -8,13 +8,10 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use super::{SendError, SessionError, TrySendError};
 use crate::config::PublishResume;
-use crate::driver::{Progress, PublishShared, Refused, lock};
-use crate::proto::{PackedBody, PublisherStats, SenderEvent, WriteError};
-use crate::wire::{MESSAGE_OVERHEAD, Seq, message_len};
-
-/// Where in the stream a message went: the number of its frame. Messages of one frame share it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position(Seq);
+use crate::driver::{Progress, PublishShared, lock};
+use crate::proto::{
+    PackLimits, PackedBlock, PackedBody, Position, PublisherStats, Refused, SenderEvent,
+};
 
 /// Sends messages to the stream's consumers, in order and without loss. All methods take `&self`: share
 /// it among threads in an `Arc`. [`Self::try_send`] needs no runtime.
@@ -23,17 +20,16 @@ pub struct Position(Seq);
 pub struct Publisher {
     shared: Arc<PublishShared>,
     events: AsyncMutex<mpsc::Receiver<SenderEvent>>,
-    max_body_bytes: usize,
-    solo_body_bytes: usize,
+    limits: PackLimits,
 }
 
 impl Publisher {
     pub(super) fn new(
         shared: Arc<PublishShared>,
         events: mpsc::Receiver<SenderEvent>,
-        (max_body_bytes, solo_body_bytes): (usize, usize),
+        limits: PackLimits,
     ) -> Publisher {
-        Publisher { shared, events: AsyncMutex::new(events), max_body_bytes, solo_body_bytes }
+        Publisher { shared, events: AsyncMutex::new(events), limits }
     }
 
     /// Takes a message, by copying it into the frame that is being filled; it leaves as soon as the link
@@ -44,39 +40,43 @@ impl Publisher {
     /// [`TrySendError::Blocked`] is back-pressure: try again when consumers have caught up.
     #[inline]
     pub fn try_send(&self, message: &[u8]) -> Result<Position, TrySendError> {
-        let pushed = if self.fits_frame(message) {
-            self.shared.outbox.lock().push(message)
+        let pushed = if self.limits.packs(message.len()) {
+            let mut outbox = self.shared.outbox.lock();
+            let pushed = outbox.packer.push(message);
+            outbox.accepted(pushed)
         } else {
             self.push_copy(message)
         };
         match pushed {
-            Ok((seq, rouses)) => Ok(self.queued(seq, rouses)),
+            Ok((position, wakes)) => Ok(self.queued(position, wakes)),
             Err(Refused::Blocked) => Err(TrySendError::Blocked),
-            Err(Refused::TooLarge) => Err(TrySendError::TooLarge { bytes: message.len() }),
+            Err(Refused::TooLarge | Refused::BodyTooLarge { .. }) => {
+                Err(TrySendError::TooLarge { bytes: message.len() })
+            }
             Err(Refused::PackedOnly) => Err(TrySendError::PackedOnly),
             Err(Refused::Closed) => Err(TrySendError::Closed(self.why_closed())),
         }
     }
 
-    #[inline]
-    fn fits_frame(&self, message: &[u8]) -> bool {
-        message_len(message.len()) <= self.solo_body_bytes
-    }
-
     /// Queues a copy of a message that is not packed with others, made without the lock, and only where there was room.
     #[cold]
-    fn push_copy(&self, message: &[u8]) -> Result<(Seq, bool), Refused> {
-        self.shared.outbox.lock().admit_large(message.len())?;
-        let copy = Bytes::copy_from_slice(message);
-        self.shared.outbox.lock().push_large(copy)
+    fn push_copy(&self, message: &[u8]) -> Result<(Position, bool), Refused> {
+        self.shared.outbox.lock().packer.admit(message.len())?;
+        self.push_bytes(Bytes::copy_from_slice(message))
+    }
+
+    fn push_bytes(&self, message: Bytes) -> Result<(Position, bool), Refused> {
+        let mut outbox = self.shared.outbox.lock();
+        let pushed = outbox.packer.push_bytes(message);
+        outbox.accepted(pushed)
     }
 
     #[inline]
-    fn queued(&self, seq: Seq, rouses: bool) -> Position {
-        if rouses {
+    fn queued(&self, position: Position, wakes: bool) -> Position {
+        if wakes {
             self.shared.note_queued();
         }
-        Position(seq)
+        position
     }
 
     /// Takes a message, waiting for room. One of more than [`Self::max_packed_bytes`] is not copied before its turn.
@@ -85,19 +85,18 @@ impl Publisher {
     /// See [`SendError`].
     pub async fn send(&self, message: impl Into<Bytes>) -> Result<Position, SendError> {
         let message = message.into();
-        let push = || {
-            let mut outbox = self.shared.outbox.lock();
-            if self.fits_frame(&message) {
-                outbox.push(&message)
-            } else {
-                outbox.push_large(message.clone())
-            }
-        };
-        match self.when_room(push).await {
-            Ok((seq, rouses)) => Ok(self.queued(seq, rouses)),
-            Err(Refused::TooLarge) => Err(SendError::TooLarge { bytes: message.len() }),
-            Err(Refused::PackedOnly) => Err(SendError::PackedOnly),
-            Err(_) => Err(SendError::Closed(self.why_closed())),
+        match self.when_room(|| self.push_bytes(message.clone())).await {
+            Ok((position, wakes)) => Ok(self.queued(position, wakes)),
+            Err(refused) => Err(self.send_error(refused, message.len())),
+        }
+    }
+
+    fn send_error(&self, refused: Refused, bytes: usize) -> SendError {
+        match refused {
+            Refused::TooLarge => SendError::TooLarge { bytes },
+            Refused::BodyTooLarge { bytes, max } => SendError::BodyTooLarge { bytes, max },
+            Refused::PackedOnly => SendError::PackedOnly,
+            Refused::Blocked | Refused::Closed => SendError::Closed(self.why_closed()),
         }
     }
 
@@ -106,7 +105,7 @@ impl Publisher {
     /// its frames is held by every consumer. Returns the position of its last frame.
     ///
     /// # Errors
-    /// See [`SendError`]. A block that does not fit this session ([`WriteError`]) is refused whole.
+    /// See [`SendError`]. A block that does not fit this session is refused whole.
     pub async fn send_packed<B>(
         &self,
         block: B,
@@ -115,22 +114,21 @@ impl Publisher {
     where
         B: AsMut<[u8]> + AsRef<[u8]> + Send + 'static,
     {
-        crate::proto::check_block(block.as_ref().len(), &bodies)?;
-        if let Some(body) = bodies.iter().find(|body| body.range.len() > self.max_body_bytes) {
-            let (bytes, max) = (body.range.len(), self.max_body_bytes);
-            return Err(WriteError::BodyTooLarge { bytes, max }.into());
-        }
-        let bytes = block.as_ref().len();
-        let mut job = Some((block, bodies));
+        let (bytes, block) = (block.as_ref().len(), PackedBlock::new(block, bodies)?);
+        let mut block = Some(block);
         let pushed = self.when_room(|| {
             let mut outbox = self.shared.outbox.lock();
-            outbox.admit(bytes)?;
-            Ok(job.take().map(|(block, bodies)| outbox.push_block(block, bodies)))
+            if let Some(waiting) = &block {
+                outbox.packer.admit_block(waiting)?;
+            }
+            let Some(block) = block.take() else { return Ok(None) };
+            let pushed = outbox.packer.push_block(block)?;
+            pushed.map(|position| outbox.accepted(Ok(position))).transpose()
         });
         match pushed.await {
-            Ok(Some((Some(seq), rouses))) => Ok(Some(self.queued(seq, rouses))),
-            Ok(_) => Ok(None),
-            Err(_) => Err(SendError::Closed(self.why_closed())),
+            Ok(Some((position, wakes))) => Ok(Some(self.queued(position, wakes))),
+            Ok(None) => Ok(None),
+            Err(refused) => Err(self.send_error(refused, bytes)),
         }
     }
 
@@ -156,7 +154,7 @@ impl Publisher {
     /// # Errors
     /// Where the session ends first.
     pub async fn flush(&self) -> Result<(), SessionError> {
-        let end = self.shared.outbox.lock().end();
+        let end = self.shared.outbox.lock().packer.accepted();
         // A message that went past the task has gone when the task says so.
         self.shared.wake.notify_one();
         self.until(|progress| progress.flushed >= end).await
@@ -167,7 +165,7 @@ impl Publisher {
     /// # Errors
     /// Where the session ends first.
     pub async fn acked(&self, position: Position) -> Result<(), SessionError> {
-        self.until(|progress| progress.acked > position.0).await
+        self.until(|progress| progress.acked >= position).await
     }
 
     /// Waits until `min_consumers` have joined.
@@ -195,7 +193,7 @@ impl Publisher {
     /// # Errors
     /// See [`Self::finish`].
     pub async fn finish_with(&self, trailer: Bytes) -> Result<(), SessionError> {
-        self.shared.outbox.lock().close();
+        self.shared.outbox.lock().packer.close();
         lock(&self.shared.request).finish = Some(trailer);
         self.shared.wake.notify_one();
         self.over().await
@@ -210,7 +208,7 @@ impl Publisher {
     }
 
     fn request_abort(&self, reason: &str) {
-        self.shared.outbox.lock().close();
+        self.shared.outbox.lock().packer.close();
         lock(&self.shared.request).abort = Some(reason.to_owned());
         self.shared.wake.notify_one();
     }
@@ -257,14 +255,14 @@ impl Publisher {
 
     /// The largest body that a frame of this session takes, in bytes.
     pub fn max_body_bytes(&self) -> usize {
-        self.max_body_bytes
+        self.limits.max_body_bytes()
     }
 
     /// Messages of up to this many bytes are packed into a frame with others. Longer ones (but for a byte or three,
     /// by how their length is written) are cut up, or sent in a frame of their own where several consumers have the
     /// stream and `frame_bytes` allows it; [`Self::send`] does so without copying them first.
     pub fn max_packed_bytes(&self) -> usize {
-        self.solo_body_bytes.saturating_sub(MESSAGE_OVERHEAD)
+        self.limits.max_packed_bytes()
     }
 
     fn why_closed(&self) -> SessionError {

@@ -9,20 +9,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream;
 
-use super::{Batch, ReceiveError};
+use super::ReceiveError;
 use crate::config::ConfirmEnd;
 use crate::driver::{Clock, SubscribeShared, lock};
-use crate::proto::{Assembler, ReadyFrame, Receiver, SubscriberStats};
+use crate::proto::{Batch, BatchMessages, ReadyFrame, Receiver, SubscriberStats};
 use crate::time::Time;
-use crate::wire::{Fragment, Kind, Messages, Resume};
-
-/// What has arrived, in order.
-enum Arrived {
-    /// The body of a frame with messages in it.
-    Packed(Bytes),
-    /// A message that was longer than a frame.
-    Whole(Bytes),
-}
+use crate::wire::Resume;
 
 /// Receives a stream's messages: as a [`Stream`] of messages, in batches, or frame by frame.
 ///
@@ -32,8 +24,8 @@ pub struct Subscriber {
     shared: Arc<SubscribeShared>,
     clock: Clock,
     confirm_end: ConfirmEnd,
-    current: Messages,
-    assembler: Assembler,
+    /// What is left of the batch that was read last.
+    current: BatchMessages,
     failed: bool,
 }
 
@@ -42,16 +34,8 @@ impl Subscriber {
         shared: Arc<SubscribeShared>,
         clock: Clock,
         confirm_end: ConfirmEnd,
-        max_message_bytes: u64,
     ) -> Subscriber {
-        Subscriber {
-            shared,
-            clock,
-            confirm_end,
-            current: Messages::new(Bytes::new()),
-            assembler: Assembler::new(max_message_bytes),
-            failed: false,
-        }
+        Subscriber { shared, clock, confirm_end, current: BatchMessages::default(), failed: false }
     }
 
     pub(super) async fn connected(&mut self) -> Result<(), ReceiveError> {
@@ -73,7 +57,7 @@ impl Subscriber {
     /// # Errors
     /// See [`ReceiveError`].
     pub async fn recv_frame(&mut self) -> Result<Option<ReadyFrame>, ReceiveError> {
-        poll_fn(|cx| self.poll_frame(cx)).await.transpose()
+        poll_fn(|cx| self.poll_read(cx, Receiver::read_frame)).await.transpose()
     }
 
     /// Where another consumer can go on in this one's place (as `SubscribeConfig::resume`), even after this
@@ -94,8 +78,7 @@ impl Subscriber {
             None => return Ok(0),
             Some(first) => into.push(first?),
         }
-        // Frames were checked when they arrived: every message in one decodes.
-        into.extend(self.current.by_ref().flatten());
+        into.extend(self.current.by_ref());
         Ok(into.len() - before)
     }
 
@@ -105,76 +88,40 @@ impl Subscriber {
     /// # Errors
     /// See [`ReceiveError`].
     pub async fn next_batch(&mut self) -> Result<Option<Batch>, ReceiveError> {
-        let rest = self.current.take_rest();
-        if !rest.is_empty() {
-            return Ok(Some(Batch::packed(rest)));
+        if let Some(rest) = self.current.take_rest() {
+            return Ok(Some(rest));
         }
-        poll_fn(|cx| self.poll_batch(cx)).await.transpose()
+        poll_fn(|cx| self.poll_read(cx, Receiver::read_batch)).await.transpose()
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReceiveError>>> {
         loop {
-            if let Some(Ok(message)) = self.current.next() {
+            if let Some(message) = self.current.next() {
                 return Poll::Ready(Some(Ok(message)));
             }
-            match std::task::ready!(self.poll_arrived(cx)) {
+            match std::task::ready!(self.poll_read(cx, Receiver::read_batch)) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Some(Ok(Arrived::Whole(message))) => return Poll::Ready(Some(Ok(message))),
-                Some(Ok(Arrived::Packed(body))) => self.current = Messages::new(body),
+                Some(Ok(batch)) => self.current = batch.into_iter(),
             }
         }
     }
 
-    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Batch, ReceiveError>>> {
-        self.poll_arrived(cx).map_ok(|arrived| match arrived {
-            Arrived::Whole(message) => Batch::whole(message),
-            Arrived::Packed(body) => Batch::packed(body),
-        })
-    }
-
-    fn poll_arrived(
+    /// Reads what the receiver has ready, after taking what has arrived where that is the application's to do.
+    fn poll_read<T>(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Arrived, ReceiveError>>> {
-        loop {
-            let frame = match std::task::ready!(self.poll_frame(cx)) {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Some(Ok(frame)) => frame,
-            };
-            if frame.body.is_empty() {
-                continue;
-            }
-            if frame.kind == Kind::Data {
-                return Poll::Ready(Some(Ok(Arrived::Packed(frame.body))));
-            }
-            // It decoded when it arrived.
-            let Ok(fragment) = Fragment::decode(&frame.body) else { continue };
-            match self.assembler.push(&fragment) {
-                Ok(None) => {}
-                Ok(Some(message)) => return Poll::Ready(Some(Ok(Arrived::Whole(message)))),
-                Err(error) => {
-                    self.cancel_with("fragments did not make up a message");
-                    return Poll::Ready(Some(Err(error.into())));
-                }
-            }
-        }
-    }
-
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<ReadyFrame, ReceiveError>>> {
+        read: impl Fn(&mut Receiver, Time) -> Option<T>,
+    ) -> Poll<Option<Result<T, ReceiveError>>> {
         if self.failed {
             return Poll::Ready(None);
         }
         self.shared.bell.set_app(cx.waker());
         loop {
             let now = self.clock.now();
-            if let Poll::Ready(frame) = self.read(now) {
+            if let Poll::Ready(read) = self.read(now, &read) {
                 self.shared.bell.app_goes();
-                return Poll::Ready(frame);
+                return Poll::Ready(read);
             }
             if !self.shared.take_for_app(now) {
                 return Poll::Pending;
@@ -183,11 +130,15 @@ impl Subscriber {
     }
 
     /// What the receiver has for the application, at once.
-    fn read(&mut self, now: Time) -> Poll<Option<Result<ReadyFrame, ReceiveError>>> {
+    fn read<T>(
+        &mut self,
+        now: Time,
+        read: impl Fn(&mut Receiver, Time) -> Option<T>,
+    ) -> Poll<Option<Result<T, ReceiveError>>> {
         let mut receiver = lock(&self.shared.receiver);
-        if let Some(frame) = receiver.read(now) {
+        if let Some(read) = read(&mut receiver, now) {
             self.release(receiver);
-            return Poll::Ready(Some(Ok(frame)));
+            return Poll::Ready(Some(Ok(read)));
         }
         if receiver.at_end() {
             if self.confirm_end == ConfirmEnd::WhenRead {
@@ -197,7 +148,7 @@ impl Subscriber {
             return Poll::Ready(None);
         }
         if let Some(error) = self.failure(&receiver) {
-            drop(receiver);
+            self.release(receiver);
             self.failed = true;
             return Poll::Ready(Some(Err(error)));
         }

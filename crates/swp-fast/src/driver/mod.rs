@@ -32,7 +32,7 @@ pub use error::SessionError;
 pub(crate) use error::SubscribeFailure;
 pub(crate) use events::DenialWatch;
 pub use events::{ClientEvents, Denial};
-pub(crate) use outbox::{Outbox, Refused};
+pub(crate) use outbox::Outbox;
 pub(crate) use past::Past;
 pub use past::{OpenPast, PastFrame, PastFrames};
 pub(crate) use publish::{Progress, PublishShared, run_publisher};

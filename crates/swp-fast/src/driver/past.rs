@@ -62,7 +62,7 @@ impl Past {
     /// Gives `sender` what it asks for, as far as it has been read.
     pub(crate) fn serve(&mut self, sender: &mut Sender) {
         self.waiting.clear();
-        self.readers.retain(|peer, _| sender.is_behind(*peer));
+        self.readers.retain(|peer, _| sender.is_catching_up(*peer));
         while let Some(rewind) = sender.poll_rewind() {
             if self.serve_one(sender, rewind) {
                 self.waiting.clear();
@@ -89,12 +89,12 @@ impl Past {
         };
         let written = frame.and_then(|frame| {
             let PastFrame { kind, buf, digest } = frame;
-            sender.write_again(rewind, kind, buf, digest).map_err(|error| error.to_string())
+            sender.write_reread(rewind, kind, buf, digest).map_err(|error| error.to_string())
         });
         reader.next += 1;
         if let Err(error) = written {
             let reason = format!("frame {from} cannot be read again: {error}");
-            sender.give_up_rewind(rewind.peer, &reason);
+            sender.fail_rewind(rewind.peer, &reason);
         }
         true
     }

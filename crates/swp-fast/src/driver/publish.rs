@@ -14,8 +14,7 @@ use super::link::{Flush, Link, LinkChange};
 use super::{
     Alarm, Clock, DenialWatch, Outbox, Past, SessionError, Shortcut, SpinLock, Subjects, lock,
 };
-use crate::proto::{Sender, SenderEvent, Transmit};
-use crate::wire::Seq;
+use crate::proto::{Position, Sender, SenderEvent, Transmit};
 
 /// Frames taken from the outbox for one flush: 1 MiB of full frames for one consumer keeps the socket busy while
 /// the next batch gathers, and a report that arrives meanwhile does not wait long. Those for several are
@@ -37,10 +36,10 @@ pub(crate) struct Progress {
     pub(crate) claimed: bool,
     /// Enough consumers have joined.
     pub(crate) started: bool,
-    /// Every frame below this has gone to the socket.
-    pub(crate) flushed: Seq,
-    /// Every frame below this is held by every consumer.
-    pub(crate) acked: Seq,
+    /// Everything up to this position has gone to the socket.
+    pub(crate) flushed: Position,
+    /// Every consumer holds everything up to this position.
+    pub(crate) acked: Position,
     /// How the session ended.
     pub(crate) over: Option<Result<(), SessionError>>,
 }
@@ -83,7 +82,7 @@ pub(crate) struct PublishTask {
     shared: Arc<PublishShared>,
     events: mpsc::Sender<SenderEvent>,
     past: Option<Past>,
-    flush: Option<(Flush, Seq)>,
+    flush: Option<(Flush, Position)>,
     transmits: Vec<Transmit>,
     /// Something went out and was not flushed.
     owes_flush: bool,
@@ -144,7 +143,7 @@ impl PublishTask {
     fn note_shared(&mut self, sender: &Sender) {
         if sender.is_shared() != self.is_shared {
             self.is_shared = !self.is_shared;
-            self.shared.outbox.lock().set_shared(self.is_shared);
+            self.shared.outbox.lock().packer.set_shared(self.is_shared);
         }
     }
 
@@ -161,7 +160,7 @@ impl PublishTask {
             }
             match &link {
                 LinkChange::Up => {}
-                LinkChange::Down => sender.note_outage(now),
+                LinkChange::Down => sender.handle_outage(now),
                 LinkChange::Back => sender.handle_reconnect(now),
                 LinkChange::Lost => return Err(SessionError::Disconnected),
                 LinkChange::Denied(denial) => return Err(SessionError::Denied(denial.clone())),
@@ -171,7 +170,7 @@ impl PublishTask {
             }
             self.take_requests(&mut sender);
             self.note_shared(&sender);
-            sender.note_link(self.flush.is_some());
+            sender.handle_link(self.flush.is_some());
             if self.flush.is_none() && link != LinkChange::Down {
                 self.take_writes(&mut sender, now);
             }
@@ -195,7 +194,7 @@ impl PublishTask {
             sender.is_over()
         };
         if link != LinkChange::Down && (self.owes_flush || !self.transmits.is_empty()) {
-            let sent = lock(&self.shared.sender).sent();
+            let sent = lock(&self.shared.sender).sent_position();
             self.publish().await?;
             // What goes out behind a flush needs another, once that has returned.
             self.owes_flush = self.flush.is_some();
@@ -230,7 +229,7 @@ impl PublishTask {
         if let Some(reason) = request.abort.take() {
             sender.abort(&reason);
         }
-        if request.finish.is_some() && self.shared.outbox.lock().is_empty() {
+        if request.finish.is_some() && self.shared.outbox.lock().packer.is_empty() {
             sender.finish(request.finish.take().unwrap_or_default());
         }
     }
@@ -240,8 +239,8 @@ impl PublishTask {
     fn take_writes(&mut self, sender: &mut Sender, now: crate::time::Time) {
         let mut taken = 0;
         while taken < FRAMES_PER_FLUSH && sender.can_write() {
-            let Some(job) = self.shared.outbox.lock().next(taken == 0) else { break };
-            if let Err(error) = job.write(sender) {
+            let Some(packed) = self.shared.outbox.lock().packer.take(taken == 0) else { break };
+            if let Err(error) = sender.write(packed) {
                 // Sizes were checked when the message was taken; the session being over was not.
                 tracing::debug!(%error, "a write was refused");
                 break;
@@ -255,12 +254,12 @@ impl PublishTask {
         let waiting = {
             let mut outbox = self.shared.outbox.lock();
             // Where something goes out, its flush ends the next wait.
-            if idle && outbox.is_empty() {
+            if idle && outbox.packer.is_empty() {
                 outbox.await_more();
             }
-            !outbox.is_empty()
+            !outbox.packer.is_empty()
         };
-        sender.note_backlog(waiting && !can_write);
+        sender.set_backlog(waiting && !can_write);
         if idle && (taken > 0 || waiting && can_write) {
             // A request may have waited for what was taken.
             self.shared.wake.notify_one();
@@ -273,7 +272,7 @@ impl PublishTask {
     fn report(&self, sender: &Sender) {
         let refused = matches!(sender.outcome(), Some(Err(_)));
         let (claimed, started) = (!sender.is_claiming() && !refused, sender.has_started());
-        let acked = sender.acked();
+        let acked = sender.acked_position();
         self.shared.progress.send_if_modified(|progress| {
             let before = (progress.claimed, progress.started, progress.acked);
             (progress.claimed, progress.started, progress.acked) = (claimed, started, acked);
@@ -319,7 +318,7 @@ impl PublishTask {
     }
 
     fn end(&self, outcome: Result<(), SessionError>) {
-        self.shared.outbox.lock().close();
+        self.shared.outbox.lock().packer.close();
         self.shared.progress.send_modify(|progress| progress.over = Some(outcome));
         self.shared.room.notify_waiters();
     }
@@ -334,7 +333,7 @@ async fn read_again(past: &mut Option<Past>) {
 }
 
 /// Waits for the flush under way; for ever where there is none.
-async fn flushed(flush: &mut Option<(Flush, Seq)>) {
+async fn flushed(flush: &mut Option<(Flush, Position)>) {
     match flush {
         Some((flush, _)) => flush.await,
         None => std::future::pending().await,

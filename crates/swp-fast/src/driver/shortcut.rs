@@ -88,9 +88,9 @@ impl Shortcut {
         if !passed.as_ref().is_none_or(gone) {
             return false;
         }
-        let Some(job) = outbox.lock().next_alone() else { return false };
+        let Some(packed) = outbox.lock().next_alone() else { return false };
         room.notify_waiters();
-        if let Err(error) = job.write(&mut sender) {
+        if let Err(error) = sender.write(packed) {
             // As in the task: only a session that is over refuses.
             tracing::debug!(%error, "a write was refused");
         }

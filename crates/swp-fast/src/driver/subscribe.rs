@@ -127,7 +127,7 @@ impl SubscribeTask {
             let mut receiver = lock(&self.shared.receiver);
             match &link {
                 LinkChange::Up => {}
-                LinkChange::Down => receiver.note_outage(now),
+                LinkChange::Down => receiver.handle_outage(now),
                 LinkChange::Back => receiver.handle_reconnect(now),
                 LinkChange::Lost => return Err(SubscribeFailure::Disconnected),
                 LinkChange::Denied(denial) => return Err(SubscribeFailure::Denied(denial.clone())),

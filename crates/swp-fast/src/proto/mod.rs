@@ -17,7 +17,10 @@
 //! ```
 
 mod assembler;
+mod batch;
 mod loss;
+mod packed;
+mod packer;
 mod peer;
 mod peers;
 mod ranges;
@@ -32,13 +35,12 @@ use bytes::Bytes;
 use crate::wire::PeerId;
 
 pub use assembler::{AssembleError, Assembler};
+pub use batch::{Batch, BatchMessages};
+pub use packed::{BlockError, Packed, PackedBlock, PackedBody};
+pub use packer::{Accepts, PackLimits, Packer, Position, Refused};
 pub use receiver::{ReadyFrame, Receiver, ReceiverError, ReceiverEvent};
 pub use rtt::RttSummary;
-#[cfg(feature = "nats")]
-pub(crate) use sender::check_block;
-pub use sender::{
-    LostReason, PackedBody, Rewind, Sender, SenderError, SenderEvent, SenderIds, WriteError,
-};
+pub use sender::{LostReason, Rewind, Sender, SenderError, SenderEvent, SenderIds, WriteError};
 pub use stats::{ConsumerStats, DropCounts, PublisherStats, SubscriberStats};
 
 use std::time::Duration;

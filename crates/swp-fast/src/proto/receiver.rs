@@ -21,12 +21,12 @@ use bytes::Bytes;
 
 use super::ranges::RangeSet;
 use super::stats::SubscriberStats;
-use super::{FIRST_GENERATION, Transmit};
+use super::{AssembleError, Assembler, Batch, BatchMessages, FIRST_GENERATION, Transmit};
 use crate::config::{ConfigError, SubscribeConfig};
 use crate::time::Time;
 use crate::wire::{
-    Control, Credit, Digest, Integrity, Kind, PeerId, ResetCode, Resume, SackRanges, Sealer, Seq,
-    SessionId,
+    Control, Credit, Digest, Fragment, Integrity, Kind, PeerId, ResetCode, Resume, SackRanges,
+    Sealer, Seq, SessionId,
 };
 
 /// The first SYN is repeated after this long, at first; a broker on the same host answers in 0.3 ms.
@@ -83,6 +83,9 @@ pub enum ReceiverError {
         /// Its version.
         theirs: u8,
     },
+    /// Fragments did not make up a message.
+    #[error(transparent)]
+    Fragments(#[from] AssembleError),
     /// What the publisher sent, rightly numbered and with the right digest, cannot be.
     #[error("the publisher broke the protocol: {0}")]
     Protocol(&'static str),
@@ -155,6 +158,10 @@ pub struct Receiver {
     /// What comes next is a message's beginning; after a late join that has to be found first.
     aligned: bool,
     ready: VecDeque<ReadyFrame>,
+    /// Puts fragments together as they are read.
+    assembler: Assembler,
+    /// What [`Self::read_message`] has not given yet of the last batch.
+    current: BatchMessages,
     /// Body bytes in `early` and `ready`.
     held_bytes: u64,
     consumed_frames: Seq,
@@ -199,6 +206,7 @@ impl Receiver {
             .resume
             .as_ref()
             .map_or((Seq::ZERO, 0), |resume| (resume.next, resume.next_bytes));
+        let assembler = Assembler::new(config.max_message_bytes);
         Ok(Receiver {
             sealer: Sealer::new(config.key.clone()),
             config,
@@ -213,6 +221,8 @@ impl Receiver {
             early_ranges: RangeSet::default(),
             aligned: true,
             ready: VecDeque::new(),
+            assembler,
+            current: BatchMessages::default(),
             held_bytes: 0,
             consumed_frames: next,
             consumed_bytes: next_bytes,
@@ -265,8 +275,51 @@ impl Receiver {
         }
     }
 
-    /// The next frame in order, or `None` for now. Reading it makes room for another.
-    pub fn read(&mut self, now: Time) -> Option<ReadyFrame> {
+    /// Returns the next message in order, or `None` for now.
+    pub fn read_message(&mut self, now: Time) -> Option<Bytes> {
+        loop {
+            if let Some(message) = self.current.next() {
+                return Some(message);
+            }
+            self.current = self.read_batch(now)?.into_iter();
+        }
+    }
+
+    /// Returns the messages of the next frame, or the next message that came in fragments, in order; or `None`
+    /// for now, or once the session has failed ([`Self::failure`]) because fragments did not fit together.
+    pub fn read_batch(&mut self, now: Time) -> Option<Batch> {
+        if let Some(rest) = self.current.take_rest() {
+            return Some(rest);
+        }
+        loop {
+            let frame = self.read_frame(now)?;
+            match self.assemble(frame) {
+                Ok(None) => {}
+                Ok(Some(batch)) => return Some(batch),
+                Err(error) => {
+                    self.tell_failure("fragments did not make up a message");
+                    self.fail(error);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn assemble(&mut self, frame: ReadyFrame) -> Result<Option<Batch>, ReceiverError> {
+        if frame.kind == Kind::Fragment {
+            // It decoded when it arrived.
+            let Ok(fragment) = Fragment::decode(&frame.body) else { return Ok(None) };
+            return Ok(self.assembler.push(&fragment)?.map(Batch::whole));
+        }
+        if self.assembler.is_open() {
+            return Err(ReceiverError::Protocol("a packed frame came amid a fragmented message"));
+        }
+        Ok((!frame.body.is_empty()).then(|| Batch::packed(frame.body)))
+    }
+
+    /// Returns the next frame in order, or `None` for now. The frame counts as consumed. Not to be mixed with
+    /// the other ways to read within one frame or fragmented message.
+    pub fn read_frame(&mut self, now: Time) -> Option<ReadyFrame> {
         let frame = self.ready.pop_front()?;
         let bytes = frame.body.len() as u64;
         self.held_bytes -= bytes;
@@ -303,15 +356,16 @@ impl Receiver {
         if self.is_over() {
             return;
         }
-        if self.session.is_some() && self.state == State::Open {
-            let reset = crate::wire::Reset {
-                peer: self.id,
-                code: ResetCode::Cancelled,
-                reason: reason.to_owned(),
-            };
-            self.push_control(&Control::Reset(reset));
-        }
+        self.tell_failure(reason);
         self.fail(ReceiverError::Cancelled);
+    }
+
+    /// Tells the publisher that this consumer leaves.
+    fn tell_failure(&mut self, reason: &str) {
+        if self.session.is_some() && self.state == State::Open {
+            let (peer, code, reason) = (self.id, ResetCode::Cancelled, reason.to_owned());
+            self.push_control(&Control::Reset(crate::wire::Reset { peer, code, reason }));
+        }
     }
 
     /// Ends without a word, as if its process had died: until the publisher gives it up, another can go on in

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use slab::Slab;
 
+use super::Position;
 use crate::time::Time;
 use crate::wire::Seq;
 
@@ -22,6 +23,8 @@ pub(super) struct Slot {
     pub(super) end_bytes: u64,
     /// When it went to all consumers; `None` while it waits for credit.
     pub(super) sent_at: Option<Time>,
+    /// The position that a consumer has reached when it holds this frame and all before.
+    pub(super) position: Position,
 }
 
 /// See the module.
@@ -33,6 +36,8 @@ pub(super) struct RetransmitQueue {
     first: Seq,
     /// Where in the session's bytes that frame's body begins.
     first_bytes: u64,
+    /// The position of the last frame released.
+    released: Position,
 }
 
 impl RetransmitQueue {
@@ -77,9 +82,15 @@ impl RetransmitQueue {
     }
 
     /// Appends the frame with the number [`Self::next_seq`].
-    pub(super) fn push(&mut self, frame: Bytes, end_bytes: u64) {
+    pub(super) fn push(&mut self, frame: Bytes, end_bytes: u64, position: Position) {
         let seq = self.next_seq();
-        self.keys.push_back(self.slots.insert(Slot { seq, frame, end_bytes, sent_at: None }));
+        let slot = Slot { seq, frame, end_bytes, sent_at: None, position };
+        self.keys.push_back(self.slots.insert(slot));
+    }
+
+    /// The position that all consumers have reached.
+    pub(super) fn released(&self) -> Position {
+        self.released
     }
 
     pub(super) fn get(&self, seq: Seq) -> Option<&Slot> {
@@ -96,7 +107,8 @@ impl RetransmitQueue {
     pub(super) fn release_below(&mut self, seq: Seq) {
         while self.first < seq {
             let Some(key) = self.keys.pop_front() else { break };
-            self.first_bytes = self.slots.remove(key).end_bytes;
+            let slot = self.slots.remove(key);
+            (self.first_bytes, self.released) = (slot.end_bytes, slot.position);
             self.first = self.first.next();
         }
     }

@@ -27,16 +27,14 @@ use super::peers::Peers;
 use super::retransmit::RetransmitQueue;
 use super::rtt::RttHistogram;
 use super::stats::{ConsumerStats, DropCounts, PublisherStats};
-use super::{Dest, FIRST_GENERATION, Transmit};
+use super::{Dest, FIRST_GENERATION, Position, Transmit};
 use crate::config::{ConfigError, PublishConfig, PublishResume};
 use crate::time::Time;
 use crate::wire::{Ack, Control, Fin, PeerId, ResetCode, Sealer, Seq, SessionId};
 
 pub use catch_up::Rewind;
 use generation::Move;
-#[cfg(feature = "nats")]
-pub(crate) use write::check_block;
-pub use write::{PackedBody, WriteError};
+pub use write::WriteError;
 
 /// Control frames waiting to be sent. Each input causes at most one and the driver empties the queue
 /// after each, so only a flood with nobody sending reaches it; what exceeds it is asked for again.
@@ -177,6 +175,8 @@ pub struct Sender {
     written_bytes: u64,
     /// The byte offset behind the last frame sent.
     sent_bytes: u64,
+    /// The position behind the last frame sent.
+    sent_position: Position,
     /// Who was too slow, and in what words it was told. That word may be lost with a connection that the broker
     /// cut, and it is not to come back as if it had only been out of reach.
     evicted: VecDeque<(PeerId, String)>,
@@ -205,7 +205,7 @@ pub struct Sender {
     last_rewound: PeerId,
     /// Frames sent to the group that those who catch up have not had their share for.
     behind_tokens: u32,
-    /// See [`Sender::note_link`].
+    /// See [`Sender::handle_link`].
     link_busy: bool,
     /// How many consumers share the way back, as the group was last told.
     members_told: u32,
@@ -246,6 +246,7 @@ impl Sender {
             unsent: next,
             written_bytes: next_bytes,
             sent_bytes: next_bytes,
+            sent_position: Position::default(),
             evicted: VecDeque::new(),
             control: VecDeque::new(),
             control_seq: Seq::ZERO,
@@ -436,6 +437,16 @@ impl Sender {
     /// Every frame below this was handed out to be sent.
     pub fn sent(&self) -> Seq {
         self.unsent
+    }
+
+    /// Everything up to this position was handed out to be sent.
+    pub fn sent_position(&self) -> Position {
+        self.sent_position
+    }
+
+    /// Every consumer that counts holds everything up to this position, or can have it from the source.
+    pub fn acked_position(&self) -> Position {
+        self.queue.released()
     }
 
     /// How the session ended; `None` while it goes on.

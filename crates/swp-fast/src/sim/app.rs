@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::proto::{Assembler, ReadyFrame, Receiver, Sender, WriteError};
+use crate::proto::{Assembler, Packed, ReadyFrame, Receiver, Sender, WriteError};
 use crate::time::Time;
 use crate::wire::{Fragment, Kind, Messages, OpenFrame, Seq, encode_fragment, message_len};
 
@@ -129,11 +129,11 @@ impl Writer {
             self.past.as_ref().and_then(|past| past.get(self.again))
         {
             if sender.is_over() || !sender.can_write() {
-                sender.note_backlog(true);
+                sender.set_backlog(true);
                 return Ok(false);
             }
             self.again += 1;
-            sender.write(*kind, buf.clone(), *messages)?;
+            sender.write(Packed::body(*kind, buf.clone(), *messages))?;
         }
         self.again = usize::MAX;
         Ok(true)
@@ -149,7 +149,7 @@ impl Writer {
                 return Ok(());
             }
             if !sender.can_write() {
-                sender.note_backlog(true);
+                sender.set_backlog(true);
                 return Ok(());
             }
             let wrote = match message_len(size) <= self.solo_body {
@@ -158,7 +158,7 @@ impl Writer {
             };
             wrote.map_err(refused)?;
         }
-        sender.note_backlog(false);
+        sender.set_backlog(false);
         let all = self.index as usize == self.sizes.len();
         if all && self.finish && !self.finished {
             self.finished = true;
@@ -181,7 +181,7 @@ impl Writer {
         }
         let (messages, buf) = (open.messages(), open.into_buf());
         self.keep(Kind::Data, &buf, messages);
-        sender.write(Kind::Data, buf, messages).map(drop)
+        sender.write(Packed::body(Kind::Data, buf, messages)).map(drop)
     }
 
     fn keep(&mut self, kind: Kind, buf: &BytesMut, messages: u32) {
@@ -192,11 +192,11 @@ impl Writer {
     }
 
     /// Gives frames of the past to whoever lacks them.
-    pub(super) fn write_again(&self, sender: &mut Sender) -> Result<(), String> {
+    pub(super) fn write_reread(&self, sender: &mut Sender) -> Result<(), String> {
         while let Some(rewind) = sender.poll_rewind() {
             let past = self.past.as_ref().and_then(|past| past.get(rewind.from.get() as usize));
             let (kind, buf, _) = past.ok_or("what was never written is wanted again")?.clone();
-            let wrote = sender.write_again(rewind, kind, buf, None);
+            let wrote = sender.write_reread(rewind, kind, buf, None);
             wrote.map_err(|error| format!("a frame of the past was refused: {error}"))?;
         }
         Ok(())
@@ -211,7 +211,7 @@ impl Writer {
         *at = end;
         let last = end == size;
         self.keep(Kind::Fragment, &buf, u32::from(last));
-        sender.write(Kind::Fragment, buf, u32::from(last))?;
+        sender.write(Packed::body(Kind::Fragment, buf, u32::from(last)))?;
         if last {
             self.cutting = None;
             self.index += 1;
@@ -288,7 +288,7 @@ impl Reader {
         if self.paused || self.hung || self.next_read > now {
             return Ok(None);
         }
-        let Some(frame) = receiver.read(now) else { return Ok(None) };
+        let Some(frame) = receiver.read_frame(now) else { return Ok(None) };
         let seq = frame.seq;
         self.next_read = now + self.interval;
         self.frames += 1;

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::{OpenPast, Past, PastFrame};
 use crate::config::{LateJoin, PublishConfig, SubscribeConfig};
-use crate::proto::{LostReason, Receiver, Sender, SenderEvent, SenderIds};
+use crate::proto::{LostReason, Packed, Receiver, Sender, SenderEvent, SenderIds};
 use crate::time::Time;
 use crate::wire::{Kind, MAX_HEADER, OpenFrame, PeerId, SessionId};
 
@@ -51,7 +51,7 @@ fn late() -> (Sender, Receiver) {
     let mut first = receiver(3);
     exchange(&mut sender, &mut first, Time::ZERO);
     for number in 0..FRAMES {
-        sender.write(Kind::Data, body(number).into_buf(), 1).expect("it is open");
+        sender.write(Packed::body(Kind::Data, body(number).into_buf(), 1)).expect("it is open");
     }
     let later = Time::ZERO + Duration::from_millis(50);
     exchange(&mut sender, &mut first, later);
@@ -90,9 +90,9 @@ fn a_latecomer_is_given_the_past() {
     past.serve(&mut sender);
     exchange(&mut sender, &mut late, now());
     let read: Vec<u64> =
-        std::iter::from_fn(|| late.read(now())).map(|frame| frame.seq.get()).collect();
+        std::iter::from_fn(|| late.read_frame(now())).map(|frame| frame.seq.get()).collect();
     assert_eq!(read, (0..FRAMES).collect::<Vec<_>>());
-    assert!(!sender.is_behind(PeerId(4)), "it takes part like all others");
+    assert!(!sender.is_catching_up(PeerId(4)), "it takes part like all others");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn frames_that_cannot_be_are_refused() {
     let (mut sender, _) = late();
     let rewind = sender.poll_rewind().expect("it wants the past");
     let short = bytes::BytesMut::new();
-    assert!(sender.write_again(rewind, Kind::Data, short, None).is_err());
+    assert!(sender.write_reread(rewind, Kind::Data, short, None).is_err());
     let control = body(0).into_buf();
-    assert!(sender.write_again(rewind, Kind::Ack, control, None).is_err());
+    assert!(sender.write_reread(rewind, Kind::Ack, control, None).is_err());
 }

@@ -3,8 +3,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{AckOutcome, Joining, Peer, PeerState, SentProbe};
-use crate::proto::ACK_DELAY;
 use crate::proto::retransmit::RetransmitQueue;
+use crate::proto::{ACK_DELAY, Position};
 use crate::time::Time;
 use crate::wire::{Ack, Credit, PeerId, SackRanges, Seq};
 
@@ -42,7 +42,7 @@ fn joined(behind: Option<SackRanges>) -> Peer {
 fn sent(frames: u64) -> RetransmitQueue {
     let mut queue = RetransmitQueue::default();
     for number in 0..frames {
-        queue.push(Bytes::new(), number);
+        queue.push(Bytes::new(), number, Position::default());
         if let Some(slot) = queue.get_mut(seq(number)) {
             slot.sent_at = Some(at(number));
         }
@@ -262,7 +262,7 @@ fn what_it_lacks_of_the_present_is_repeated_from_what_is_kept_for_it_alone() {
         peer.note_sent_behind(at(number));
     }
     let behind = peer.catch_up.as_mut().expect("it is behind");
-    (0..12).for_each(|number| behind.reread.push(Bytes::new(), number));
+    (0..12).for_each(|number| behind.reread.push(Bytes::new(), number, Position::default()));
     behind.told_live = true;
     peer.note_generation(1, 1, seq(10));
     assert_eq!(peer.next_behind(seq(12)), None);
@@ -288,7 +288,7 @@ fn what_it_holds_beyond_a_gap_is_not_lacked() {
     .collect();
     assert_eq!(sent, [0, 1, 2, 3, 4, 8, 9]);
     let behind = peer.catch_up.as_mut().expect("it is behind");
-    (0..5).for_each(|number| behind.reread.push(Bytes::new(), number));
+    (0..5).for_each(|number| behind.reread.push(Bytes::new(), number, Position::default()));
     assert_eq!((peer.retains_from(seq(8)), peer.needs_source(seq(8))), (Some(seq(8)), false));
     assert_eq!((peer.retains_from(seq(9)), peer.needs_source(seq(9))), (None, true));
 }

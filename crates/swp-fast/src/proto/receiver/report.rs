@@ -210,13 +210,13 @@ impl Receiver {
     }
 
     /// The bus is away: the publisher's silence is not its fault.
-    pub fn note_outage(&mut self, now: Time) {
+    pub fn handle_outage(&mut self, now: Time) {
         self.last_heard = now;
     }
 
     /// The bus is there again: say what arrived before it went, or ask again to join.
     pub fn handle_reconnect(&mut self, now: Time) {
-        self.note_outage(now);
+        self.handle_outage(now);
         self.ack_now = true;
         if let State::Connecting { syn_at, .. } = &mut self.state {
             *syn_at = now;

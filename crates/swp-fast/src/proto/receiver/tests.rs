@@ -103,7 +103,7 @@ fn receipt_is_reported_within_the_ack_delay_and_credit_stays_until_read() {
     let ack = report(&mut receiver, at(10) + ACK_DELAY).expect("due");
     assert_eq!((ack.cumulative, ack.latest, ack.delay_us), (seq(1), Some(seq(0)), 1_000));
     assert_eq!((ack.credit.frames, ack.credit.bytes), (seq(100), 100_000));
-    let frame = receiver.read(at(2_000)).expect("ready");
+    let frame = receiver.read_frame(at(2_000)).expect("ready");
     assert_eq!((frame.seq, frame.messages), (seq(0), 1));
     let ack = report(&mut receiver, at(2_000) + ACK_DELAY).expect("due");
     assert_eq!((ack.credit.frames, ack.credit.bytes), (seq(101), 100_005));
@@ -116,7 +116,7 @@ fn while_frames_come_one_by_one_a_report_waits_for_a_pause() {
     for number in 0..60 {
         now = now + ACK_DELAY * 9 / 10;
         receiver.handle_frame(now, &data(number, b"trickles"));
-        assert!(receiver.read(now).is_some());
+        assert!(receiver.read_frame(now).is_some());
         if let Some(ack) = report(&mut receiver, now) {
             reports.push((now.as_nanos() / 1_000, ack.cumulative.get(), ack.delay_us));
         }
@@ -154,7 +154,7 @@ fn a_gap_is_reported_at_once_and_so_is_what_fills_it() {
     let ack = report(&mut receiver, at(13)).expect("no gap is left");
     assert_eq!((ack.cumulative, ack.sack.len()), (seq(5), 0));
     let order: Vec<u64> =
-        std::iter::from_fn(|| receiver.read(at(14))).map(|frame| frame.seq.get()).collect();
+        std::iter::from_fn(|| receiver.read_frame(at(14))).map(|frame| frame.seq.get()).collect();
     assert_eq!(order, [0, 1, 2, 3, 4]);
 }
 
@@ -196,7 +196,7 @@ fn who_sets_no_pace_leaves_room_for_what_it_lacks() {
         receiver.handle_frame(at(10), &data(1, &body));
         assert_eq!(receiver.stats().frames, early, "{paces}");
         receiver.handle_frame(at(11), &data(0, &[7; 990]));
-        assert_eq!(receiver.read(at(12)).is_some(), !paces, "{paces}: the first finds room");
+        assert_eq!(receiver.read_frame(at(12)).is_some(), !paces, "{paces}: the first finds room");
     }
 }
 
@@ -256,12 +256,12 @@ fn fin_waits_for_what_is_missing_and_unread() {
     receiver.handle_frame(at(1), &data(0, b"one"));
     receiver.handle_frame(at(1), &control(&Control::Fin(fin)));
     assert_eq!(receiver.trailer(), Some(&Bytes::from_static(b"bye")));
-    assert!(receiver.read(at(2)).is_some());
+    assert!(receiver.read_frame(at(2)).is_some());
     receiver.close(at(2));
     assert!(!receiver.at_end());
     receiver.handle_frame(at(3), &data(1, b"two"));
     assert!(!receiver.at_end());
-    assert!(receiver.read(at(3)).is_some());
+    assert!(receiver.read_frame(at(3)).is_some());
     assert!(receiver.at_end());
     receiver.close(at(3));
     let transmit = receiver.poll_transmit(at(3)).expect("FIN-ACK");

@@ -2,6 +2,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::RetransmitQueue;
+use crate::proto::Position;
 use crate::wire::Seq;
 
 fn seq(number: u64) -> Seq {
@@ -21,7 +22,7 @@ proptest! {
         for (push, count) in steps {
             if push {
                 for _ in 0..count {
-                    queue.push(frame(next), (next + 1) * 10);
+                    queue.push(frame(next), (next + 1) * 10, Position::default());
                     next += 1;
                 }
             } else {
@@ -44,7 +45,7 @@ proptest! {
 #[test]
 fn releasing_more_than_is_there_ends_at_the_last() {
     let mut queue = RetransmitQueue::default();
-    queue.push(frame(0), 10);
+    queue.push(frame(0), 10, Position::default());
     queue.release_below(seq(100));
     assert_eq!((queue.first_seq(), queue.next_seq(), queue.len()), (seq(1), seq(1), 0));
     assert!(queue.get_mut(seq(0)).is_none());

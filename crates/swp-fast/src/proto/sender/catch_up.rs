@@ -20,7 +20,7 @@ use super::{LostReason, Sender, WriteError};
 use crate::config::LateJoin;
 use crate::proto::peer::PeerState;
 use crate::proto::retransmit::RetransmitQueue;
-use crate::proto::{Dest, FIRST_GENERATION, Transmit};
+use crate::proto::{Dest, FIRST_GENERATION, Position, Transmit};
 use crate::time::Time;
 use crate::wire::{
     Digest, Header, Integrity, Kind, MAX_HEADER, PeerId, ResetCode, SackRanges, Seq, Syn,
@@ -63,7 +63,7 @@ fn turns(last: PeerId) -> [(Bound<PeerId>, Bound<PeerId>); 2] {
 pub struct Rewind {
     /// For whom.
     pub peer: PeerId,
-    /// The number of the next frame to be given to [`Sender::write_again`].
+    /// The number of the next frame to be given to [`Sender::write_reread`].
     pub from: Seq,
 }
 
@@ -108,7 +108,7 @@ impl Sender {
     ///
     /// # Errors
     /// Where the body cannot have been one of this session's.
-    pub fn write_again(
+    pub fn write_reread(
         &mut self,
         rewind: Rewind,
         kind: Kind,
@@ -121,7 +121,7 @@ impl Sender {
             return Err(WriteError::BodyTooLarge { bytes: body_len, max });
         }
         if buf.len() < MAX_HEADER || !kind.is_data() {
-            return Err(WriteError::BadBlock { index: 0 });
+            return Err(WriteError::NotData);
         }
         let (first, first_bytes) = (self.queue.first_seq(), self.queue.first_bytes());
         let Some(peer) = self.peers.get_mut(&rewind.peer) else { return Ok(()) };
@@ -140,21 +140,21 @@ impl Sender {
         let header = Header { kind, session, epoch, seq: rewind.from, digest };
         let frame = self.sealer.seal_data(buf, &header);
         let end_bytes = behind.reread.end_bytes() + body_len as u64;
-        behind.reread.push(frame, end_bytes);
+        behind.reread.push(frame, end_bytes, Position::default());
         behind.reread.release_below(peer.cumulative);
         if rewind.from.next() == first && end_bytes != first_bytes {
-            self.give_up_rewind(rewind.peer, "what is read again is not what was sent");
+            self.fail_rewind(rewind.peer, "what is read again is not what was sent");
         }
         Ok(())
     }
 
     /// Whether this consumer has not caught up.
-    pub fn is_behind(&self, peer: PeerId) -> bool {
+    pub fn is_catching_up(&self, peer: PeerId) -> bool {
         self.peers.get(&peer).is_some_and(|peer| !peer.is_caught_up())
     }
 
     /// The source cannot give what [`Self::poll_rewind`] asked for: the consumer is told, and lost.
-    pub fn give_up_rewind(&mut self, peer: PeerId, reason: &str) {
+    pub fn fail_rewind(&mut self, peer: PeerId, reason: &str) {
         self.remove(peer, LostReason::Unavailable(reason.to_owned()));
     }
 
@@ -219,7 +219,7 @@ impl Sender {
     /// Tells whether the link has yet to take what it was handed. Those who catch up wait for as long, or they
     /// would fill it before the group's next frames are there: that the group is silent while the link is
     /// busy says nothing. Who never tells has a link that is never busy.
-    pub fn note_link(&mut self, busy: bool) {
+    pub fn handle_link(&mut self, busy: bool) {
         self.link_busy = busy;
     }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{PackedBody, Sender, SenderEvent, SenderIds, WriteError};
+use super::{Sender, SenderEvent, SenderIds, WriteError};
 use crate::config::{LateJoin, PublishConfig, PublishResume};
-use crate::proto::{Dest, Transmit};
+use crate::proto::{Accepts, Dest, Packed, PackedBlock, PackedBody, Packer, Transmit};
 use crate::time::Time;
 use crate::wire::{
     Ack, Announce, Control, Credit, Digest, Frame, Integrity, Kind, MAX_HEADER, OpenFrame, PeerId,
@@ -110,7 +110,7 @@ fn started(config: PublishConfig) -> Sender {
 fn write(sender: &mut Sender, message: &[u8]) -> Result<Seq, WriteError> {
     let mut open = OpenFrame::new(1 << 20);
     assert!(open.push(message));
-    sender.write(Kind::Data, open.into_buf(), 1)
+    sender.write(Packed::body(Kind::Data, open.into_buf(), 1))
 }
 
 #[test]
@@ -201,34 +201,21 @@ fn a_block_is_sent_from_where_it_lies_with_the_digest_it_has() {
             digest,
         });
     }
-    assert_eq!(sender.write_block(block.to_vec(), &bodies), Ok(()));
+    let mut packer = Packer::new(&PublishConfig::default(), Accepts::Blocks);
+    let packed = PackedBlock::new(block.to_vec(), bodies.clone()).expect("in order");
+    let position = packer.push_block(packed).expect("there is space").expect("two bodies");
+    assert_eq!(sender.write(packer.take(true).expect("the block")), Ok(seq(0)));
     let sent = poll(&mut sender, at(2));
     assert_eq!(sent.len(), 2);
     for ((_, frame), body) in sent.iter().zip(&bodies) {
         assert_eq!(frame.body, block[body.range.clone()]);
         assert_eq!(frame.header.digest, Integrity::Blake3.digest(&frame.body));
     }
-}
-
-#[test]
-fn a_block_without_room_for_its_headers_is_refused() {
-    let mut sender = started(PublishConfig::default());
-    let body = |range: std::ops::Range<usize>, kind| {
-        [PackedBody { range, kind, messages: 1, digest: Digest::None }]
-    };
-    for bodies in [
-        body(MAX_HEADER - 1..100, Kind::Data),
-        body(MAX_HEADER..201, Kind::Data),
-        body(MAX_HEADER..100, Kind::Ack),
-    ] {
-        let refused = sender.write_block(vec![0; 200], &bodies);
-        assert_eq!(refused, Err(WriteError::BadBlock { index: 0 }));
-    }
-    let mut two = body(MAX_HEADER..100, Kind::Data).to_vec();
-    two.extend(body(100 + MAX_HEADER - 1..200, Kind::Data));
-    let refused = sender.write_block(vec![0; 200], &two);
-    assert_eq!(refused, Err(WriteError::BadBlock { index: 1 }));
-    assert!(poll(&mut sender, at(2)).is_empty());
+    assert_eq!(sender.sent_position(), position);
+    sender.handle_frame(at(3), &ack(2, 1));
+    assert!(sender.acked_position() < position, "one of its frames is missing");
+    sender.handle_frame(at(4), &ack(3, 2));
+    assert_eq!(sender.acked_position(), position);
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl Sender {
     /// The connection to the bus was lost and is there again: what was in flight may be gone, so ask now
     /// and do not hold the silence against anybody.
     pub fn handle_reconnect(&mut self, now: Time) {
-        self.note_outage(now);
+        self.handle_outage(now);
         for peer in self.peers.values_mut() {
             peer.backoff = 0;
             peer.waiting.since = now;
@@ -126,7 +126,7 @@ impl Sender {
     }
 
     /// The bus is away: nobody can be heard, and nobody is given up for it.
-    pub fn note_outage(&mut self, now: Time) {
+    pub fn handle_outage(&mut self, now: Time) {
         for peer in self.peers.values_mut() {
             peer.heard(now);
             peer.progress_at = now;

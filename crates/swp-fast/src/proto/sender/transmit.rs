@@ -64,6 +64,7 @@ impl Sender {
         let slot = self.queue.get_mut(self.unsent)?;
         slot.sent_at = Some(now);
         let frame = slot.frame.clone();
+        self.sent_position = slot.position;
         self.unsent = self.unsent.next();
         self.sent_bytes = end_bytes;
         self.stats.frames += 1;
@@ -83,13 +84,15 @@ impl Sender {
         if self.config.resume.is_none() || !self.started {
             return;
         }
-        while let Some(end_bytes) = self.queue.get(self.unsent).map(|slot| slot.end_bytes) {
+        while let Some(slot) = self.queue.get(self.unsent) {
+            let (end_bytes, position) = (slot.end_bytes, slot.position);
             let wanted = self.peers.values().any(|peer| peer.wants_of_group(self.unsent));
             if wanted || !self.window_open(end_bytes - self.sent_bytes) {
                 return;
             }
             self.unsent = self.unsent.next();
             self.sent_bytes = end_bytes;
+            self.sent_position = position;
             self.stats.passed_over_frames += 1;
             self.release();
         }

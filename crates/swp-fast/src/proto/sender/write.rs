@@ -1,10 +1,10 @@
 //! Writing: bodies become frames here, numbered and sealed once and for all.
 
-use std::ops::Range;
-
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Sender, State};
+use crate::proto::Position;
+use crate::proto::packed::{Body, Encoded, Packed, PackedBlock};
 use crate::wire::{Digest, Header, Kind, MAX_HEADER, Seq};
 
 /// Why nothing was written.
@@ -17,37 +17,19 @@ pub enum WriteError {
     /// A body is larger than a frame of this session takes.
     #[error("a body of {bytes} bytes does not fit frames of {max}")]
     BodyTooLarge {
-        /// Its size.
+        /// The length of the body.
         bytes: usize,
-        /// The largest that fits.
+        /// The longest that fits.
         max: usize,
     },
-    /// A packed block whose bodies overlap, lie outside of it, or have no room for a header in front.
-    #[error(
-        "body {index} of the block has no {MAX_HEADER} bytes of room in front, or lies outside"
-    )]
-    BadBlock {
-        /// Which one.
-        index: usize,
-    },
-}
-
-/// Where a ready body lies in a block, and what is known of it.
-#[derive(Debug, Clone)]
-pub struct PackedBody {
-    /// The body's bytes; the [`MAX_HEADER`] bytes before them are free for a header.
-    pub range: Range<usize>,
-    /// [`Kind::Data`] or [`Kind::Fragment`].
-    pub kind: Kind,
-    /// Messages that end in it.
-    pub messages: u32,
-    /// Its blake3 digest, where it is known already: then it is not hashed again.
-    pub digest: Digest,
+    /// A body for a consumer that catches up is not a data frame's, or has no space for a header.
+    #[error("this is not the body of a data frame")]
+    NotData,
 }
 
 impl Sender {
-    /// Whether a frame that is written now could leave now. While it is `false`, messages gather with
-    /// the caller, so that they travel in fuller frames.
+    /// Returns true if a frame that is written now could be sent now. While this is false, messages gather in
+    /// the packer, so that they travel in fuller frames.
     pub fn can_write(&self) -> bool {
         self.started
             && self.state == State::Open
@@ -58,58 +40,61 @@ impl Sender {
 
     /// Tells whether the application has more to send than [`Self::can_write`] allows; while it has, a
     /// lost report of credit is asked for again.
-    pub fn note_backlog(&mut self, waiting: bool) {
+    pub fn set_backlog(&mut self, waiting: bool) {
         self.backlog = waiting;
     }
 
-    /// Writes one frame. `buf` holds a body behind [`MAX_HEADER`] bytes of room (as
-    /// [`crate::wire::OpenFrame`] makes it); `messages` end in it.
+    /// Writes what the packer gave: assigns the next sequence number and byte offset to each body, puts the
+    /// header in front, and retains the frame until every consumer holds it. A body that carries a digest of
+    /// the session's kind is not hashed. Returns the sequence number of the first frame.
     ///
     /// # Errors
     /// See [`WriteError`]; nothing was written then.
-    pub fn write(&mut self, kind: Kind, buf: BytesMut, messages: u32) -> Result<Seq, WriteError> {
+    pub fn write(&mut self, packed: Packed) -> Result<Seq, WriteError> {
+        let end = packed.end;
+        match packed.encode() {
+            Encoded::Body(body) => self.write_body(body, end),
+            Encoded::Block(block) => self.write_block(block, end),
+        }
+    }
+
+    fn write_body(&mut self, body: Body, end: Position) -> Result<Seq, WriteError> {
+        let Body { kind, buf, messages } = body;
         let body_len = buf.len().saturating_sub(MAX_HEADER);
         self.check_write(body_len)?;
         let header = self.header(kind, self.config.integrity.digest(&buf[MAX_HEADER..]));
         let frame = self.sealer.seal_data(buf, &header);
-        self.push_frame(frame, body_len, messages);
+        self.push_frame(frame, body_len, messages, end);
         Ok(header.seq)
     }
 
-    /// Writes the bodies of a block that holds them ready, without copying them: headers are put into the
-    /// room in front of each, and the block lives until the last of its frames is held everywhere.
-    ///
-    /// # Errors
-    /// See [`WriteError`]; nothing was written then.
-    pub fn write_block<B>(&mut self, mut block: B, bodies: &[PackedBody]) -> Result<(), WriteError>
-    where
-        B: AsMut<[u8]> + AsRef<[u8]> + Send + 'static,
-    {
-        check_block(block.as_ref().len(), bodies)?;
-        for body in bodies {
-            self.check_write(body.range.len())?;
-        }
+    /// Puts headers into the space in front of each body. The block lives until the last of its frames is
+    /// released.
+    fn write_block(&mut self, block: PackedBlock, end: Position) -> Result<Seq, WriteError> {
+        self.check_write(block.longest_body())?;
+        let PackedBlock { mut bytes, bodies } = block;
         let first = self.queue.next_seq();
-        let bytes = block.as_mut();
+        let room = bytes.as_mut();
         let mut starts = Vec::with_capacity(bodies.len());
         for (index, body) in bodies.iter().enumerate() {
             let known = body.digest.integrity() == self.config.integrity;
             let digest = match known {
                 true => body.digest,
-                false => self.config.integrity.digest(&bytes[body.range.clone()]),
+                false => self.config.integrity.digest(&room[body.range.clone()]),
             };
             let header =
                 Header { seq: first.advance(index as u64), ..self.header(body.kind, digest) };
-            let room_start = body.range.start - MAX_HEADER;
-            let room = &mut bytes[room_start..body.range.start];
-            starts.push(room_start + self.sealer.put_header(room, &header));
+            let space_start = body.range.start - MAX_HEADER;
+            let space = &mut room[space_start..body.range.start];
+            starts.push(space_start + self.sealer.put_header(space, &header));
         }
-        let block = Bytes::from_owner(block);
-        for (body, start) in bodies.iter().zip(starts) {
-            let frame = block.slice(start..body.range.end);
-            self.push_frame(frame, body.range.len(), body.messages);
+        let (bytes, last) = (Bytes::from_owner(bytes), bodies.len().saturating_sub(1));
+        for (index, (body, start)) in bodies.iter().zip(starts).enumerate() {
+            let frame = bytes.slice(start..body.range.end);
+            let end = if index == last { end } else { end.before() };
+            self.push_frame(frame, body.range.len(), body.messages, end);
         }
-        Ok(())
+        Ok(first)
     }
 
     fn check_write(&self, body_len: usize) -> Result<(), WriteError> {
@@ -128,26 +113,12 @@ impl Sender {
         Header { kind, session: self.ids.session, epoch: self.ids.epoch, seq, digest }
     }
 
-    fn push_frame(&mut self, frame: Bytes, body_len: usize, messages: u32) {
+    fn push_frame(&mut self, frame: Bytes, body_len: usize, messages: u32, end: Position) {
         self.written_bytes += body_len as u64;
-        self.queue.push(frame, self.written_bytes);
+        self.queue.push(frame, self.written_bytes, end);
         self.stats.messages += u64::from(messages);
         self.stats.bytes += body_len as u64;
         // At once, so that who writes while it may is not kept waiting for a frame that does not go out.
         self.pass_over();
     }
-}
-
-/// Bodies must ascend, each behind its own room; data kinds only.
-pub(crate) fn check_block(len: usize, bodies: &[PackedBody]) -> Result<(), WriteError> {
-    let mut free = 0;
-    for (index, body) in bodies.iter().enumerate() {
-        let room = body.range.start.saturating_sub(free);
-        let inside = body.range.start <= body.range.end && body.range.end <= len;
-        if room < MAX_HEADER || !inside || !body.kind.is_data() {
-            return Err(WriteError::BadBlock { index });
-        }
-        free = body.range.end;
-    }
-    Ok(())
 }

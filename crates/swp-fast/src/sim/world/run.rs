@@ -119,7 +119,7 @@ impl World {
         if std::mem::take(&mut publisher.process.reconnected) {
             publisher.sender.handle_reconnect(now);
         } else if down {
-            publisher.sender.note_outage(now);
+            publisher.sender.handle_outage(now);
         }
         for _ in 0..MAX_ROUNDS {
             let sender = &mut self.publishers[index].sender;
@@ -144,7 +144,7 @@ impl World {
         loop {
             let publisher = &mut self.publishers[index];
             let wrote = publisher.writer.pump(now, &mut publisher.sender);
-            let wrote = wrote.and_then(|()| publisher.writer.write_again(&mut publisher.sender));
+            let wrote = wrote.and_then(|()| publisher.writer.write_reread(&mut publisher.sender));
             if let Err(what) = wrote {
                 self.fail(&what);
             }
@@ -172,7 +172,7 @@ impl World {
         if std::mem::take(&mut consumer.process.reconnected) {
             consumer.receiver.handle_reconnect(now);
         } else if down {
-            consumer.receiver.note_outage(now);
+            consumer.receiver.handle_outage(now);
         }
         for _ in 0..MAX_ROUNDS {
             let receiver = &mut self.consumers[index].receiver;

@@ -162,7 +162,7 @@ fn who_catches_up_waits_for_the_link_and_has_few_frames_on_their_way() {
         write(&mut sender, b"live").expect("it fits");
     }
     assert_eq!(poll(&mut sender, at(2)).len() as u64, WINDOW_FRAMES);
-    sender.note_link(true);
+    sender.handle_link(true);
     sender.handle_frame(at(3), &syn_of(LATECOMER, 1 << 20));
     sender.handle_frame(at(4), &ack_of(LATECOMER, 1, 0));
     let data = |sender: &mut Sender, now| {
@@ -174,7 +174,7 @@ fn who_catches_up_waits_for_the_link_and_has_few_frames_on_their_way() {
     };
     // The group is silent for long, because the link takes nothing.
     assert_eq!(data(&mut sender, at(20)), 0);
-    sender.note_link(false);
+    sender.handle_link(false);
     assert_eq!(data(&mut sender, at(20)), 64);
     assert_eq!(data(&mut sender, at(21)), 0);
     sender.handle_frame(at(22), &ack_of(LATECOMER, 2, 32));
@@ -303,7 +303,7 @@ fn what_one_holds_beyond_its_gap_is_released() {
     while let Some(rewind) = sender.poll_rewind() {
         let mut open = OpenFrame::new(1 << 20);
         assert!(open.push(b"m"));
-        sender.write_again(rewind, Kind::Data, open.into_buf(), None).expect("what was sent");
+        sender.write_reread(rewind, Kind::Data, open.into_buf(), None).expect("what was sent");
     }
     poll(&mut sender, at(20));
     sender.handle_frame(at(21), &report(2, &[(1, 4)]));
