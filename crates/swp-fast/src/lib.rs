@@ -62,6 +62,8 @@ mod driver;
 pub mod proto;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(any(test, feature = "sim"))]
+pub mod testing;
 pub mod time;
 pub mod wire;
 
