@@ -34,7 +34,7 @@ fn time_out_has_a_floor_backs_off_and_has_a_ceiling() {
     assert_eq!(rtt.rto(0), MIN_RTO);
     assert_eq!(rtt.rto(3), MIN_RTO * 8);
     assert_eq!(rtt.rto(u32::MAX), MAX_RTO);
-    // A path that is slower than the ceiling is still waited for.
+    // The time-out of a path that is slower than the ceiling exceeds the ceiling.
     rtt.sample(Duration::from_secs(60));
     assert!(rtt.rto(5) > Duration::from_secs(5));
 }

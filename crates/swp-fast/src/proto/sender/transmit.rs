@@ -1,158 +1,237 @@
-//! What goes out next: control, repairs, data as far as credit allows, what those lack who catch up, FIN,
-//! probes, in this order.
+//! What is sent next: control frames, retransmissions, data as far as credit allows, frames for consumers that
+//! catch up, FIN, and probes, in this order.
 
 use super::{Sender, State};
-use crate::proto::peer::SentProbe;
+use crate::proto::peer::{PeerState, SentProbe};
+use crate::proto::sender::catch_up::CatchUpScheduler;
 use crate::proto::{Dest, Transmit};
 use crate::time::Time;
 use crate::wire::{Control, PeerId, Probe};
 
 impl Sender {
-    /// The next frame to send, or `None` for now. To be called until it says so, after every input.
+    /// Returns the next frame to send, or `None` for now. To be called until it returns `None`, after every
+    /// input.
     pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
         self.note_time(now);
         if !self.is_over() {
-            self.move_on(now);
+            self.move_group(now);
         }
-        if let Some(transmit) = self.control.pop_front() {
+        if let Some(transmit) = self.control.pop() {
             return Some(transmit);
         }
         if self.is_over() {
             return None;
         }
         self.peers.add_up();
-        let data = self.next_repair(now).or_else(|| self.next_data(now));
-        if let Some(transmit) = data.or_else(|| self.next_behind(now)) {
+        let data = self.next_retransmission(now).or_else(|| self.next_data(now));
+        if let Some(transmit) = data.or_else(|| self.next_catch_up(now)) {
             return Some(transmit);
         }
         self.note_holding(now);
-        // FIN and probe come last: what they ask about has been sent before them.
-        let drained = self.unsent == self.queue.next_seq();
-        if self.fin_due && drained && self.started {
-            self.fin_due = false;
-            if let State::Finishing(fin) = &self.state {
-                let control = Control::Fin(fin.clone());
-                self.last_group_send = now;
-                self.peers.note_group_send(now);
-                return Some(Transmit {
-                    to: Dest::Group(self.generation),
-                    frame: self.seal_control(&control),
-                });
+        // FIN and probes come last: what they ask about has been sent before them.
+        self.next_fin(now).or_else(|| self.next_probe(now))
+    }
+
+    fn next_data(&mut self, now: Time) -> Option<Transmit> {
+        if !self.membership.has_started() {
+            return None;
+        }
+        self.skip_held();
+        let body_bytes = self.window.next()?.end_bytes - self.window.sent_bytes();
+        if !self.window_open(body_bytes) {
+            return None;
+        }
+        let frame = self.window.send(now)?;
+        self.counters.stats.frames += 1;
+        self.probes.note_group_send(now);
+        self.catch_up.note_group_data(now);
+        self.peers.note_group_send(now);
+        if self.config.resume.is_some() {
+            // Every consumer that counts may hold the frame from the publisher before. Then no ack releases it.
+            self.release();
+        }
+        Some(Transmit { to: Dest::Group(self.group.generation()), frame })
+    }
+
+    /// Passes over frames that every consumer which listens held when this publisher was restarted.
+    pub(super) fn skip_held(&mut self) {
+        if self.config.resume.is_none() || !self.membership.has_started() {
+            return;
+        }
+        while let Some(slot) = self.window.next() {
+            let body_bytes = slot.end_bytes - self.window.sent_bytes();
+            let unsent = self.window.unsent();
+            let wanted = self.peers.iter().any(|peer| peer.wants_of_group(unsent));
+            if wanted || !self.window_open(body_bytes) {
+                return;
             }
+            self.window.skip();
+            self.counters.stats.passed_over_frames += 1;
+            self.release();
         }
-        if std::mem::take(&mut self.ask_all) {
-            return Some(self.ask_all(now));
+    }
+
+    /// The next frame for the inbox of a consumer that catches up.
+    fn next_catch_up(&mut self, now: Time) -> Option<Transmit> {
+        if !self.catch_up.may_send(now, self.group_is_done()) {
+            return None;
         }
-        while let Some(id) = self.ask.pop_front() {
-            let asked = self.ask_one(now, id, drained);
-            if asked.is_some() {
-                return asked;
+        let (queue, unsent) = (self.window.queue(), self.window.unsent());
+        let most_in_flight = self.most_catch_up_in_flight();
+        let ready = self.peers.in_turn(self.catch_up.last_sent()).filter(|peer| {
+            let in_flight = peer.sent_end(unsent).since(peer.cumulative());
+            peer.state() == PeerState::Live && !peer.is_caught_up() && in_flight < most_in_flight
+        });
+        let ready: Vec<PeerId> = ready.map(|peer| peer.id()).collect();
+        let found = ready.into_iter().find_map(|id| {
+            let frame = self.peers.update(id, |peer| {
+                let seq = peer.poll_catch_up(unsent)?;
+                let slot = peer.find(queue, seq).filter(|slot| peer.credit().allows(slot))?;
+                let frame = slot.frame.clone();
+                peer.note_catch_up_sent(now);
+                Some(frame)
+            });
+            frame.flatten().map(|frame| (id, frame))
+        });
+        if let Some((id, _)) = &found {
+            self.counters.stats.caught_up_frames += 1;
+            self.catch_up.note_sent(*id);
+        }
+        self.count_behind();
+        self.tell_to_listen();
+        found.map(|(id, frame)| Transmit { to: Dest::Peer(id), frame })
+    }
+
+    fn most_catch_up_in_flight(&self) -> u64 {
+        let unsent = self.window.unsent();
+        let group = self.peers.iter().filter(|peer| peer.is_caught_up() && peer.is_unfinished());
+        let in_flight = group.map(|peer| unsent.since(peer.cumulative())).max();
+        CatchUpScheduler::most_in_flight(in_flight.unwrap_or(0))
+    }
+
+    /// Tells consumers that have been sent everything to listen to the group. From now on the group keeps to
+    /// their credit.
+    fn tell_to_listen(&mut self) {
+        let mut reached = Vec::new();
+        self.peers.for_each_mut(|peer| {
+            if peer.take_tell_to_listen() {
+                reached.push(peer.id());
+            }
+        });
+        for id in reached {
+            self.send_syn_ack(id);
+        }
+    }
+
+    fn next_fin(&mut self, now: Time) -> Option<Transmit> {
+        let may_end = self.window.is_drained() && self.membership.has_started();
+        if !may_end || !self.probes.take_fin() {
+            return None;
+        }
+        let State::Finishing(fin) = &self.state else { return None };
+        let control = Control::Fin(fin.clone());
+        self.probes.note_group_send(now);
+        self.peers.note_group_send(now);
+        Some(self.seal_to(Dest::Group(self.group.generation()), &control))
+    }
+
+    fn next_probe(&mut self, now: Time) -> Option<Transmit> {
+        if self.probes.take_all() {
+            return Some(self.probe_all(now));
+        }
+        while let Some(id) = self.probes.take_inbox() {
+            let probe = self.probe_one(now, id);
+            if probe.is_some() {
+                return probe;
             }
         }
         None
     }
 
-    fn next_data(&mut self, now: Time) -> Option<Transmit> {
-        if !self.started {
-            return None;
-        }
-        self.pass_over();
-        let end_bytes = self.queue.get(self.unsent)?.end_bytes;
-        if !self.window_open(end_bytes - self.sent_bytes) {
-            return None;
-        }
-        let slot = self.queue.get_mut(self.unsent)?;
-        slot.sent_at = Some(now);
-        let frame = slot.frame.clone();
-        self.sent_position = slot.position;
-        self.unsent = self.unsent.next();
-        self.sent_bytes = end_bytes;
-        self.stats.frames += 1;
-        self.last_group_send = now;
-        self.last_data_send = now;
-        self.note_group_frame();
-        self.peers.note_group_send(now);
-        if self.config.resume.is_some() {
-            // Those who count may have had it from the publisher before: then no report will let go of it.
-            self.release();
-        }
-        Some(Transmit { to: Dest::Group(self.generation), frame })
-    }
-
-    /// Goes on behind what every consumer that listens held when this publisher took the place of another.
-    pub(super) fn pass_over(&mut self) {
-        if self.config.resume.is_none() || !self.started {
-            return;
-        }
-        while let Some(slot) = self.queue.get(self.unsent) {
-            let (end_bytes, position) = (slot.end_bytes, slot.position);
-            let wanted = self.peers.values().any(|peer| peer.wants_of_group(self.unsent));
-            if wanted || !self.window_open(end_bytes - self.sent_bytes) {
-                return;
-            }
-            self.unsent = self.unsent.next();
-            self.sent_bytes = end_bytes;
-            self.sent_position = position;
-            self.stats.passed_over_frames += 1;
-            self.release();
-        }
-    }
-
-    /// Asks everybody what arrived. It goes the way of the data, and so arrives behind all that was sent
-    /// before; who does not listen to the group is asked where it does listen.
-    fn ask_all(&mut self, now: Time) -> Transmit {
-        self.members_told = self.members();
-        self.last_group_send = now;
-        let probe = self.next_probe(None);
+    /// Asks all consumers for an ack. The probe goes the way of the data, and so arrives behind everything that
+    /// was sent before. A consumer that does not listen to the group is sent a probe in its inbox.
+    fn probe_all(&mut self, now: Time) -> Transmit {
+        self.membership.tell(self.consumers_to_tell());
+        self.probes.note_group_send(now);
+        let probe = self.new_probe(None);
         let sent = SentProbe { number: probe.number, sent_at: now, next: probe.next };
-        let mut deaf = Vec::new();
-        for peer in self.peers.values_mut() {
-            peer.note_probe(sent);
-            if !peer.is_live() || peer.is_deaf_to(self.generation) {
-                deaf.push(peer.id);
+        let generation = self.group.generation();
+        let mut elsewhere = Vec::new();
+        self.peers.for_each_mut(|peer| {
+            peer.liveness_mut().note_probe(sent);
+            if !peer.listens_to_group() || peer.has_to_confirm(generation) {
+                elsewhere.push(peer.id());
             }
-        }
-        for id in deaf {
-            // That it is to listen by now may have been lost.
+        });
+        for id in elsewhere {
+            // The SYN-ACK that told the consumer to listen may have been lost.
             self.send_syn_ack(id);
             let alone = Probe { peer: Some(id), ..probe };
             self.push_control(Dest::Peer(id), &Control::Probe(alone));
         }
-        Transmit {
-            to: Dest::Group(self.generation),
-            frame: self.seal_control(&Control::Probe(probe)),
-        }
+        self.seal_to(Dest::Group(generation), &Control::Probe(probe))
     }
 
-    /// Asks one consumer, in its inbox: the queues of the others are not filled with it. Where the end was
-    /// announced, it is told that again first.
-    fn ask_one(&mut self, now: Time, id: PeerId, drained: bool) -> Option<Transmit> {
-        if !self.peers.contains_key(&id) {
+    /// Asks one consumer for an ack, in its inbox: the queues of the others are not filled with that. Once the
+    /// end was announced, the FIN is sent again before the probe.
+    fn probe_one(&mut self, now: Time, id: PeerId) -> Option<Transmit> {
+        if !self.peers.contains(id) {
             return None;
         }
-        let probe = self.next_probe(Some(id));
-        let peer = self.peers.get_mut(&id)?;
-        peer.note_probe(SentProbe { number: probe.number, sent_at: now, next: probe.next });
+        let probe = self.new_probe(Some(id));
+        let sent = SentProbe { number: probe.number, sent_at: now, next: probe.next };
+        self.peers.update(id, |peer| peer.liveness_mut().note_probe(sent));
         if let State::Finishing(fin) = &self.state
-            && drained
-            && self.started
+            && self.window.is_drained()
+            && self.membership.has_started()
         {
             let fin = Control::Fin(fin.clone());
             self.push_control(Dest::Peer(id), &Control::Probe(probe));
-            return Some(Transmit { to: Dest::Peer(id), frame: self.seal_control(&fin) });
+            return Some(self.seal_to(Dest::Peer(id), &fin));
         }
-        Some(Transmit { to: Dest::Peer(id), frame: self.seal_control(&Control::Probe(probe)) })
+        Some(self.seal_to(Dest::Peer(id), &Control::Probe(probe)))
     }
 
-    fn next_probe(&mut self, peer: Option<PeerId>) -> Probe {
-        self.last_probe += 1;
-        self.stats.probes += 1;
+    fn new_probe(&mut self, peer: Option<PeerId>) -> Probe {
+        self.counters.stats.probes += 1;
         Probe {
             peer,
-            number: self.last_probe,
-            next: self.unsent,
-            members: self.members(),
-            generation: self.generation,
+            number: self.probes.next_number(),
+            next: self.window.unsent(),
+            members: self.consumers_to_tell(),
+            generation: self.group.generation(),
+        }
+    }
+
+    fn seal_to(&mut self, to: Dest, control: &Control) -> Transmit {
+        Transmit { to, frame: self.control.seal(control) }
+    }
+
+    /// Takes the move of the group to its next generation as far as it goes now.
+    fn move_group(&mut self, now: Time) {
+        while self.group.begin(now) {
+            let next = self.group.told();
+            // Consumers that are joining were told the next generation already, or will be with their first
+            // ack.
+            if self.peers.iter().any(|peer| peer.has_to_confirm(next)) {
+                return self.ask_to_move(now, next);
+            }
+            self.group.complete();
+            // This probe tells where the group is now. A consumer that misses it hears that from the next one.
+            if self.membership.has_started() {
+                self.probes.request_all();
+            }
+        }
+    }
+
+    fn ask_to_move(&mut self, now: Time, next: u32) {
+        let Some(asked) = self.group.due_ask(now) else { return };
+        let awaited = || self.peers.iter().filter(|peer| peer.has_to_confirm(next));
+        let patience = awaited().map(|peer| peer.rtt().rto(asked)).max().unwrap_or_default();
+        let ids: Vec<PeerId> = awaited().map(|peer| peer.id()).collect();
+        self.group.note_asked(now + patience.min(self.config.keep_alive));
+        for id in ids {
+            self.send_syn_ack(id);
         }
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Sender, State};
 use crate::proto::Position;
 use crate::proto::packed::{Body, Encoded, Packed, PackedBlock};
-use crate::wire::{Digest, Header, Kind, MAX_HEADER, Seq};
+use crate::wire::{MAX_HEADER, Seq};
 
 /// Why nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,17 +31,17 @@ impl Sender {
     /// Returns true if a frame that is written now could be sent now. While this is false, messages gather in
     /// the packer, so that they travel in fuller frames.
     pub fn can_write(&self) -> bool {
-        self.started
+        self.membership.has_started()
             && self.state == State::Open
-            && self.unsent == self.queue.next_seq()
-            && self.queue.len() as u64 <= self.config.retained_frames
+            && self.window.is_drained()
+            && self.window.has_space()
             && self.window_open(1)
     }
 
-    /// Tells whether the application has more to send than [`Self::can_write`] allows; while it has, a
-    /// lost report of credit is asked for again.
+    /// Tells whether the application has more to send than [`Self::can_write`] allows. While it has, a probe
+    /// asks for credit again whose ack was lost.
     pub fn set_backlog(&mut self, waiting: bool) {
-        self.backlog = waiting;
+        self.stall.set_backlog(waiting);
     }
 
     /// Writes what the packer gave: assigns the next sequence number and byte offset to each body, puts the
@@ -62,8 +62,9 @@ impl Sender {
         let Body { kind, buf, messages } = body;
         let body_len = buf.len().saturating_sub(MAX_HEADER);
         self.check_write(body_len)?;
-        let header = self.header(kind, self.config.integrity.digest(&buf[MAX_HEADER..]));
-        let frame = self.sealer.seal_data(buf, &header);
+        let digest = self.config.integrity.digest(&buf[MAX_HEADER..]);
+        let header = self.control.data_header(kind, self.window.queue().next_seq(), digest);
+        let frame = self.control.sealer().seal_data(buf, &header);
         self.push_frame(frame, body_len, messages, end);
         Ok(header.seq)
     }
@@ -73,7 +74,7 @@ impl Sender {
     fn write_block(&mut self, block: PackedBlock, end: Position) -> Result<Seq, WriteError> {
         self.check_write(block.longest_body())?;
         let PackedBlock { mut bytes, bodies } = block;
-        let first = self.queue.next_seq();
+        let first = self.window.queue().next_seq();
         let room = bytes.as_mut();
         let mut starts = Vec::with_capacity(bodies.len());
         for (index, body) in bodies.iter().enumerate() {
@@ -82,11 +83,11 @@ impl Sender {
                 true => body.digest,
                 false => self.config.integrity.digest(&room[body.range.clone()]),
             };
-            let header =
-                Header { seq: first.advance(index as u64), ..self.header(body.kind, digest) };
+            let seq = first.advance(index as u64);
+            let header = self.control.data_header(body.kind, seq, digest);
             let space_start = body.range.start - MAX_HEADER;
             let space = &mut room[space_start..body.range.start];
-            starts.push(space_start + self.sealer.put_header(space, &header));
+            starts.push(space_start + self.control.sealer().put_header(space, &header));
         }
         let (bytes, last) = (Bytes::from_owner(bytes), bodies.len().saturating_sub(1));
         for (index, (body, start)) in bodies.iter().zip(starts).enumerate() {
@@ -108,17 +109,11 @@ impl Sender {
         Ok(())
     }
 
-    fn header(&self, kind: Kind, digest: Digest) -> Header {
-        let seq = self.queue.next_seq();
-        Header { kind, session: self.ids.session, epoch: self.ids.epoch, seq, digest }
-    }
-
     fn push_frame(&mut self, frame: Bytes, body_len: usize, messages: u32, end: Position) {
-        self.written_bytes += body_len as u64;
-        self.queue.push(frame, self.written_bytes, end);
-        self.stats.messages += u64::from(messages);
-        self.stats.bytes += body_len as u64;
-        // At once, so that who writes while it may is not kept waiting for a frame that does not go out.
-        self.pass_over();
+        self.window.push(frame, body_len, end);
+        self.counters.stats.messages += u64::from(messages);
+        self.counters.stats.bytes += body_len as u64;
+        // At once, so that `can_write` stays true where a frame is not sent because all consumers hold it.
+        self.skip_held();
     }
 }

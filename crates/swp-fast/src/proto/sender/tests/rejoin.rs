@@ -1,19 +1,16 @@
-//! Consumers that come back, and those that catch up.
+//! Consumers that resume, rejoin or catch up.
 
 use super::*;
 use crate::config::Slow;
 use crate::proto::sender::{LostReason, SenderError};
 
-/// Asks to go on as `peer` where the first consumer was, at frame `next`.
-fn resume_of(peer: PeerId, before: PeerId, next: u64, next_bytes: u64) -> Bytes {
-    let sack = SackRanges::default();
-    let (session, epoch) = (IDS.session, IDS.epoch);
-    let resume = Resume { session, epoch, peer: before, next: seq(next), next_bytes, sack };
-    sealed(Syn { resume: Some(resume), ..wish(peer, 1 << 20) })
+/// A SYN of `peer` that resumes at frame `next` in the place of `former`.
+fn resume(peer: PeerId, former: PeerId, next: u64, next_bytes: u64) -> Bytes {
+    frames().resume(syn(peer, WINDOW_BYTES), former, next, next_bytes)
 }
 
-/// The generation that the one SYN-ACK among these tells to listen to, and where it begins.
-fn let_in(sent: &[(Dest, Frame)]) -> (u32, Seq) {
+/// The generation and the first frame that the only SYN-ACK among `sent` tells.
+fn syn_ack(sent: &[(Dest, Frame)]) -> (u32, Seq) {
     let told = sent.iter().filter_map(|(_, frame)| match frame.control() {
         Some(Ok(Control::SynAck(syn_ack))) => Some((syn_ack.generation, syn_ack.start)),
         _ => None,
@@ -23,76 +20,89 @@ fn let_in(sent: &[(Dest, Frame)]) -> (u32, Seq) {
     told[0]
 }
 
-/// The swarm's seeds 710840 and 742089: whoever resumes asks several times, and a copy that comes late is no
-/// new wish. Its credit would bind nobody until its next report, and the group overrun it.
+/// The byte offset behind everything written.
+fn written_bytes(sender: &Sender) -> u64 {
+    sender.window.queue().end_bytes()
+}
+
+/// If the copy started a new membership, the consumer's credit would bind nobody until its next ack, and the
+/// group would overrun it.
 #[test]
-fn a_late_copy_of_the_wish_to_resume_leaves_a_member_as_it_is() {
-    for again in [PeerId(10), CONSUMER] {
-        // To the publisher of a session that another began, or one whose consumer was started again.
+fn a_delayed_copy_of_the_resuming_syn_leaves_the_peer_as_it_is() {
+    for peer in [PeerId(10), CONSUMER] {
         let mut sender = sender(PublishConfig::default());
-        let wish = resume_of(again, CONSUMER, 0, 0);
-        sender.handle_frame(at(2), &wish);
+        let syn = resume(peer, CONSUMER, 0, 0);
+        sender.handle_frame(at(2), &syn);
         poll(&mut sender, at(2));
-        sender.handle_frame(at(3), &ack_of(again, 1, 0));
+        sender.handle_frame(at(3), &ack(peer, 1, 0));
         let paces = |sender: &Sender| sender.stats().consumers.iter().all(|one| one.paces);
-        assert!(sender.has_started() && paces(&sender), "{again}: it is let in");
+        assert!(sender.has_started() && paces(&sender), "{peer}: the consumer has joined");
         write(&mut sender, b"m").expect("it fits");
         poll(&mut sender, at(3));
-        sender.handle_frame(at(4), &wish);
-        assert_eq!(let_in(&poll(&mut sender, at(4))), (1, seq(0)), "{again}");
-        assert!(paces(&sender), "{again}: it still holds the stream to its credit");
+        sender.handle_frame(at(4), &syn);
+        assert_eq!(syn_ack(&poll(&mut sender, at(4))), (1, seq(0)), "{peer}");
+        assert!(paces(&sender), "{peer}: the consumer still holds the stream to its credit");
         for _ in 0..WINDOW_FRAMES {
             write(&mut sender, b"m").expect("it fits");
         }
         poll(&mut sender, at(5));
-        assert_eq!(sender.sent(), seq(WINDOW_FRAMES), "{again}");
-        // Also where it has gone on since.
-        sender.handle_frame(at(6), &ack_of(again, 2, 10));
+        assert_eq!(sender.sent(), seq(WINDOW_FRAMES), "{peer}");
+        // Also where the cumulative ack has moved since.
+        sender.handle_frame(at(6), &ack(peer, 2, 10));
         poll(&mut sender, at(6));
-        sender.handle_frame(at(7), &wish);
-        assert!(paces(&sender), "{again}: what it was is long past");
+        sender.handle_frame(at(7), &syn);
+        assert!(paces(&sender), "{peer}: the SYN is of the past");
     }
 }
 
-/// The swarm's seed 1086040: the first wish of all came late, to the publisher of the next life, and let the
-/// consumer in at the start; what it had asked since was answered with that, and not taken for an answer.
+/// A restarted publisher may get the consumer's first SYN late, after the consumer has asked to resume.
 #[test]
-fn a_late_first_wish_is_no_answer_to_who_resumes() {
+fn a_delayed_first_syn_is_superseded_by_the_resuming_syn() {
     let before =
         PublishResume { session: IDS.session, epoch: IDS.epoch - 1, next: seq(0), next_bytes: 0 };
     let config =
         PublishConfig { resume: Some(before), claim_timeout: Duration::ZERO, ..Default::default() };
     let mut sender = Sender::new(config, IDS, Time::ZERO).expect("the configuration works");
-    sender.handle_frame(at(1), &syn(1 << 20));
-    assert_eq!(let_in(&poll(&mut sender, at(1))).1, seq(0));
-    sender.handle_frame(at(2), &resume_of(CONSUMER, CONSUMER, 9, 900));
-    assert_eq!(let_in(&poll(&mut sender, at(2))).1, seq(9));
+    sender.handle_frame(at(1), &joins(CONSUMER));
+    assert_eq!(syn_ack(&poll(&mut sender, at(1))).1, seq(0));
+    sender.handle_frame(at(2), &resume(CONSUMER, CONSUMER, 9, 900));
+    assert_eq!(syn_ack(&poll(&mut sender, at(2))).1, seq(9));
 }
 
-/// Cut off by a word that came late, it has read on: told its old beginning, it would ask for ever.
 #[test]
-fn a_member_that_asks_to_resume_further_on_is_let_in_there() {
+fn a_delayed_first_syn_at_the_newest_frame_is_superseded_too() {
+    let late_join = LateJoin::FromNow;
+    let mut sender = started(PublishConfig { late_join, ..PublishConfig::default() });
+    send(&mut sender, 1, at(2));
+    let one = written_bytes(&sender);
+    send(&mut sender, 1, at(2));
+    sender.handle_frame(at(3), &joins(LATECOMER));
+    assert_eq!(syn_ack(&poll(&mut sender, at(3))).1, seq(2));
+    sender.handle_frame(at(4), &resume(LATECOMER, LATECOMER, 1, one));
+    assert_eq!(syn_ack(&poll(&mut sender, at(4))).1, seq(1));
+}
+
+/// A late RESET made the consumer rejoin after it had read more. Told its old start, it would ask for ever.
+#[test]
+fn a_peer_that_resumes_beyond_its_cumulative_ack_starts_there() {
     let mut sender = started(PublishConfig::default());
-    write(&mut sender, b"one").expect("it fits");
-    poll(&mut sender, at(2));
-    let end_bytes = sender.written_bytes;
-    sender.handle_frame(at(3), &resume_of(CONSUMER, CONSUMER, 1, end_bytes));
-    assert_eq!(let_in(&poll(&mut sender, at(3))).1, seq(1));
+    send(&mut sender, 1, at(2));
+    let end_bytes = written_bytes(&sender);
+    sender.handle_frame(at(3), &resume(CONSUMER, CONSUMER, 1, end_bytes));
+    assert_eq!(syn_ack(&poll(&mut sender, at(3))).1, seq(1));
 }
 
-/// The swarm's seed 1052969: one that catches up and takes nothing is sent nothing, and does not hear what goes
-/// to the group. Its own keep-alives put off the question that would have told it that its publisher lives.
+/// A consumer that catches up and takes nothing is sent no data, and does not hear the group.
 #[test]
-fn one_behind_that_takes_nothing_hears_of_a_busy_publisher() {
+fn a_consumer_that_catches_up_and_takes_nothing_is_sent_probes() {
     let keep_alive = Duration::from_millis(100);
     let idle_timeout = keep_alive * 4;
     let late_join = LateJoin::FromStart;
     let config = PublishConfig { keep_alive, idle_timeout, late_join, ..PublishConfig::default() };
     let mut sender = started(config);
     sender.set_rewindable();
-    write(&mut sender, b"one").expect("it fits");
-    poll(&mut sender, at(2));
-    sender.handle_frame(at(3), &syn_of(LATECOMER, 1 << 20));
+    send(&mut sender, 1, at(2));
+    sender.handle_frame(at(3), &joins(LATECOMER));
     poll(&mut sender, at(3));
     let mut heard = at(3);
     for step in 1..100 {
@@ -101,27 +111,24 @@ fn one_behind_that_takes_nothing_hears_of_a_busy_publisher() {
             sender.handle_frame(now, &ack_up_to(LATECOMER, step, 0, 0));
         }
         write(&mut sender, b"more").expect("it fits");
-        let told = |(to, _): &(Dest, Frame)| *to == Dest::Peer(LATECOMER);
+        let to_latecomer = |(to, _): &(Dest, Frame)| *to == Dest::Peer(LATECOMER);
         sender.handle_timeout(now);
-        if poll(&mut sender, now).iter().any(told) {
+        if poll(&mut sender, now).iter().any(to_latecomer) {
             heard = now;
         }
-        sender.handle_frame(now, &ack(step + 1, sender.sent().get()));
-        assert!(now.since(heard) < idle_timeout, "at {now:?} it has heard nothing since {heard:?}");
+        sender.handle_frame(now, &ack(CONSUMER, step + 1, sender.sent().get()));
+        assert!(now.since(heard) < idle_timeout, "at {now:?} nothing was heard since {heard:?}");
     }
 }
 
-/// The swarm's seed 981334: the one consumer that counts hung while it caught up, and the stream waited for it
-/// to set the pace without anybody being told, or it being given up.
 #[test]
-fn the_one_that_is_to_set_the_pace_holds_the_stream_back_while_it_catches_up() {
+fn the_only_counting_consumer_holds_the_stream_back_while_it_catches_up() {
     let stalled_for = Duration::from_millis(1_500);
     let slow = Slow::Evict { stalled_for };
     let mut sender = started(PublishConfig { slow, ..PublishConfig::default() });
-    write(&mut sender, b"one").expect("it fits");
-    poll(&mut sender, at(2));
+    send(&mut sender, 1, at(2));
     let again = PeerId(10);
-    sender.handle_frame(at(3), &resume_of(again, CONSUMER, 0, 0));
+    sender.handle_frame(at(3), &resume(again, CONSUMER, 0, 0));
     poll(&mut sender, at(3));
     sender.handle_frame(at(4), &ack_up_to(again, 1, 0, 0));
     write(&mut sender, b"two").expect("it fits");
@@ -137,13 +144,11 @@ fn the_one_that_is_to_set_the_pace_holds_the_stream_back_while_it_catches_up() {
     assert_eq!(sender.outcome(), Some(Err(SenderError::ConsumerLost { name, reason })));
 }
 
-/// Resuming, a consumer is not yet known to be there; lost at that, it is missed like any other.
 #[test]
-fn a_member_that_is_lost_while_it_joins_again_ends_the_session() {
+fn a_peer_that_is_lost_while_it_rejoins_ends_the_session() {
     let mut sender = started(PublishConfig::default());
-    let syn = resume_of(PeerId(10), CONSUMER, 0, 0);
-    sender.handle_frame(at(2), &syn);
-    assert_eq!(sender.stats().consumers.len(), 1, "the old life is replaced");
+    sender.handle_frame(at(2), &resume(PeerId(10), CONSUMER, 0, 0));
+    assert_eq!(sender.stats().consumers.len(), 1, "the former membership is replaced");
     let mut now = at(2);
     while !sender.is_over() && now < at(60_000) {
         poll(&mut sender, now);
@@ -154,7 +159,7 @@ fn a_member_that_is_lost_while_it_joins_again_ends_the_session() {
 }
 
 #[test]
-fn who_catches_up_waits_for_the_link_and_has_few_frames_on_their_way() {
+fn a_consumer_that_catches_up_waits_for_the_link_and_has_few_frames_in_flight() {
     let late_join = LateJoin::FromStart;
     let mut sender = started(PublishConfig { late_join, ..PublishConfig::default() });
     sender.set_rewindable();
@@ -163,8 +168,8 @@ fn who_catches_up_waits_for_the_link_and_has_few_frames_on_their_way() {
     }
     assert_eq!(poll(&mut sender, at(2)).len() as u64, WINDOW_FRAMES);
     sender.handle_link(true);
-    sender.handle_frame(at(3), &syn_of(LATECOMER, 1 << 20));
-    sender.handle_frame(at(4), &ack_of(LATECOMER, 1, 0));
+    sender.handle_frame(at(3), &joins(LATECOMER));
+    sender.handle_frame(at(4), &ack(LATECOMER, 1, 0));
     let data = |sender: &mut Sender, now| {
         let sent = poll(sender, now);
         let alone = |(to, frame): &&(Dest, Frame)| {
@@ -177,34 +182,24 @@ fn who_catches_up_waits_for_the_link_and_has_few_frames_on_their_way() {
     sender.handle_link(false);
     assert_eq!(data(&mut sender, at(20)), 64);
     assert_eq!(data(&mut sender, at(21)), 0);
-    sender.handle_frame(at(22), &ack_of(LATECOMER, 2, 32));
+    sender.handle_frame(at(22), &ack(LATECOMER, 2, 32));
     assert_eq!(data(&mut sender, at(22)), 32);
 }
 
-/// As many frames of one message as are wanted, sent.
-fn send(sender: &mut Sender, frames: u64, now: Time) {
-    for _ in 0..frames {
-        write(sender, b"m").expect("it fits");
-    }
-    poll(sender, now);
-}
-
-/// Cut off where it began by a word that came late, a consumer lets go of what it had no credit for, though it had
-/// reported that.
+/// A late RESET made the consumer rejoin at its start. It has discarded frames beyond its credit, though it
+/// had SACKed them.
 #[test]
-fn what_a_member_has_let_go_of_is_repeated() {
+fn discarded_frames_are_retransmitted_after_a_rejoin() {
     let mut sender = started(PublishConfig::default());
     send(&mut sender, 4, at(2));
-    let report = |number: u64, probe: u64, cumulative: u64, held: &[(u64, u64)]| {
-        let mut sack = SackRanges::default();
-        assert!(held.iter().all(|&(start, end)| sack.push(seq(start), seq(end))));
-        let credit = Credit { frames: seq(cumulative + WINDOW_FRAMES), bytes: 1 << 30 };
-        let ack = Ack { sack, credit, probe, ..ack_fields(CONSUMER, cumulative) };
-        Sealer::default().seal_control(IDS.session, IDS.epoch, seq(number), &Control::Ack(ack))
+    let ack = |number: u64, probe: u64, cumulative: u64, held: &[(u64, u64)]| {
+        let ack = crate::testing::ack(CONSUMER, cumulative).with_sack(held).with_probe(probe);
+        let ack = ack.with_credit(cumulative + WINDOW_FRAMES, 1 << 30);
+        frames().control(number, &Control::Ack(ack))
     };
-    sender.handle_frame(at(3), &report(2, 0, 0, &[(2, 4)]));
-    sender.handle_frame(at(4), &resume_of(CONSUMER, CONSUMER, 0, 0));
-    assert_eq!(let_in(&poll(&mut sender, at(4))), (1, seq(0)));
+    sender.handle_frame(at(3), &ack(2, 0, 0, &[(2, 4)]));
+    sender.handle_frame(at(4), &resume(CONSUMER, CONSUMER, 0, 0));
+    assert_eq!(syn_ack(&poll(&mut sender, at(4))), (1, seq(0)));
     let (mut got, mut now) = ([false; 4], at(5));
     for number in 4..40 {
         now = sender.poll_timeout().expect("it goes on").max(now);
@@ -213,7 +208,7 @@ fn what_a_member_has_let_go_of_is_repeated() {
             let cumulative = got.iter().take_while(|got| **got).count() as u64;
             match frame.control() {
                 Some(Ok(Control::Probe(probe))) => {
-                    sender.handle_frame(now, &report(number, probe.number, cumulative, &[]));
+                    sender.handle_frame(now, &ack(number, probe.number, cumulative, &[]));
                 }
                 None => got[frame.header.seq.get() as usize] = true,
                 _ => {}
@@ -223,32 +218,16 @@ fn what_a_member_has_let_go_of_is_repeated() {
     assert_eq!(got, [true; 4]);
 }
 
-/// The same as of the swarm's seed 1086040, where consumers may be late: a first wish lets it in beyond what it has
-/// asked since.
-#[test]
-fn a_late_first_wish_at_the_present_is_no_answer_either() {
-    let late_join = LateJoin::FromNow;
-    let mut sender = started(PublishConfig { late_join, ..PublishConfig::default() });
-    send(&mut sender, 1, at(2));
-    let one = sender.written_bytes;
-    send(&mut sender, 1, at(2));
-    sender.handle_frame(at(3), &syn_of(LATECOMER, 1 << 20));
-    assert_eq!(let_in(&poll(&mut sender, at(3))).1, seq(2));
-    sender.handle_frame(at(4), &resume_of(LATECOMER, LATECOMER, 1, one));
-    assert_eq!(let_in(&poll(&mut sender, at(4))).1, seq(1));
-}
-
 const EVICTS: Slow = Slow::Evict { stalled_for: Duration::from_millis(1_500) };
 
-/// What it waits for is the source, which is no fault of its own.
 #[test]
-fn whoever_waits_for_the_source_does_not_hold_the_stream_back() {
+fn a_consumer_that_waits_for_the_source_does_not_hold_the_stream_back() {
     let mut sender = started(PublishConfig { slow: EVICTS, ..PublishConfig::default() });
     sender.set_rewindable();
     send(&mut sender, 8, at(2));
-    sender.handle_frame(at(2), &ack(2, 8));
+    sender.handle_frame(at(2), &ack(CONSUMER, 2, 8));
     let again = PeerId(10);
-    sender.handle_frame(at(3), &resume_of(again, CONSUMER, 0, 0));
+    sender.handle_frame(at(3), &resume(again, CONSUMER, 0, 0));
     send(&mut sender, 1, at(3));
     for step in 1..200 {
         let now = at(3 + step * 10);
@@ -261,16 +240,16 @@ fn whoever_waits_for_the_source_does_not_hold_the_stream_back() {
 }
 
 #[test]
-fn while_one_of_those_that_catch_up_gets_on_nobody_is_evicted() {
+fn nobody_is_evicted_while_one_consumer_gets_on_with_catching_up() {
     let late_join = LateJoin::FromStart;
     let mut sender = started(PublishConfig { slow: EVICTS, late_join, ..PublishConfig::default() });
     sender.set_rewindable();
     send(&mut sender, 16, at(2));
     let (one, other) = (PeerId(10), PeerId(11));
-    sender.handle_frame(at(3), &syn_of(other, 1 << 20));
+    sender.handle_frame(at(3), &joins(other));
     poll(&mut sender, at(3));
     sender.handle_frame(at(3), &ack_up_to(other, 1, 0, 0));
-    sender.handle_frame(at(3), &resume_of(one, CONSUMER, 0, 0));
+    sender.handle_frame(at(3), &resume(one, CONSUMER, 0, 0));
     send(&mut sender, 1, at(3));
     for step in 1..250 {
         let now = at(3 + step * 10);
@@ -283,32 +262,47 @@ fn while_one_of_those_that_catch_up_gets_on_nobody_is_evicted() {
     }
 }
 
-/// Nothing is retained for one that holds it, though what it lacks before that is kept for it alone.
+/// Nothing is retained for frames that a consumer holds, though the gap below them is retained for it alone.
 #[test]
-fn what_one_holds_beyond_its_gap_is_released() {
+fn frames_held_beyond_a_gap_are_released() {
     let mut sender = started(PublishConfig::default());
     sender.set_rewindable();
     send(&mut sender, 4, at(2));
-    sender.handle_frame(at(2), &ack(2, 4));
+    sender.handle_frame(at(2), &ack(CONSUMER, 2, 4));
     let again = PeerId(10);
-    let report = |number: u64, held: &[(u64, u64)]| {
-        let mut sack = SackRanges::default();
-        assert!(held.iter().all(|&(start, end)| sack.push(seq(start), seq(end))));
-        let credit = Credit { frames: seq(WINDOW_FRAMES), bytes: 1 << 30 };
-        let ack = Ack { sack, credit, ..ack_fields(again, 0) };
-        Sealer::default().seal_control(IDS.session, IDS.epoch, seq(number), &Control::Ack(ack))
+    let ack = |number: u64, held: &[(u64, u64)]| {
+        let ack = crate::testing::ack(again, 0).with_sack(held);
+        frames().control(number, &Control::Ack(ack.with_credit(WINDOW_FRAMES, 1 << 30)))
     };
-    sender.handle_frame(at(3), &resume_of(again, CONSUMER, 0, 0));
-    sender.handle_frame(at(3), &report(1, &[]));
+    sender.handle_frame(at(3), &resume(again, CONSUMER, 0, 0));
+    sender.handle_frame(at(3), &ack(1, &[]));
     while let Some(rewind) = sender.poll_rewind() {
-        let mut open = OpenFrame::new(1 << 20);
-        assert!(open.push(b"m"));
-        sender.write_reread(rewind, Kind::Data, open.into_buf(), None).expect("what was sent");
+        let reread = sender.write_reread(rewind, Kind::Data, packed(&[b"m"]), None);
+        reread.expect("what was sent");
     }
     poll(&mut sender, at(20));
-    sender.handle_frame(at(21), &report(2, &[(1, 4)]));
+    sender.handle_frame(at(21), &ack(2, &[(1, 4)]));
     send(&mut sender, 4, at(22));
     assert_eq!((sender.sent(), sender.acked()), (seq(8), seq(4)));
-    sender.handle_frame(at(23), &report(3, &[(1, 8)]));
+    sender.handle_frame(at(23), &ack(3, &[(1, 8)]));
     assert_eq!(sender.acked(), seq(8));
+}
+
+#[test]
+fn a_source_that_supplies_other_bytes_costs_the_consumer_its_membership() {
+    let mut sender = started(PublishConfig { quorum: Some(0), ..PublishConfig::default() });
+    sender.set_rewindable();
+    send(&mut sender, 1, at(2));
+    sender.handle_frame(at(2), &ack(CONSUMER, 2, 1));
+    sender.handle_frame(at(3), &resume(PeerId(10), CONSUMER, 0, 0));
+    sender.handle_frame(at(3), &ack_up_to(PeerId(10), 1, 0, 64));
+    let rewind = sender.poll_rewind().expect("the consumer needs the frame");
+    let other = sender.write_reread(rewind, Kind::Data, packed(&[b"longer"]), None);
+    assert_eq!(other, Ok(()));
+    let lost = std::iter::from_fn(|| sender.poll_event())
+        .find(|event| matches!(event, SenderEvent::Lost { .. }));
+    let Some(SenderEvent::Lost { reason: LostReason::Unavailable(why), .. }) = lost else {
+        panic!("the consumer is lost, not {lost:?}");
+    };
+    assert_eq!(why, "what is read again is not what was sent");
 }

@@ -1,0 +1,61 @@
+use super::*;
+use crate::testing::{at_ms as at, sack, seq};
+
+/// Every frame was sent at the millisecond of its sequence number.
+fn sent_at(seq: Seq) -> Option<Time> {
+    Some(at(seq.get()))
+}
+
+fn missing(losses: &LossDetector, end: u64) -> Vec<u64> {
+    (0..end).filter(|number| losses.is_missing(seq(*number))).collect()
+}
+
+#[test]
+fn gaps_below_and_between_ranges_are_missing_until_they_close() {
+    let (mut holdings, mut losses) =
+        (Holdings::new(seq(0), SackRanges::default()), LossDetector::default());
+    assert!(holdings.advance(seq(2)) && !holdings.advance(seq(1)));
+    holdings.take_sack(&sack(&[(3, 5), (7, 8)]), seq(10), &mut losses, sent_at);
+    assert_eq!(missing(&losses, 12), [2, 5, 6, 8, 9]);
+    assert_eq!(holdings.evidence_end(), seq(10));
+    holdings.take_sack(&sack(&[(3, 8)]), seq(10), &mut losses, sent_at);
+    assert_eq!(missing(&losses, 12), [2, 8, 9]);
+}
+
+#[test]
+fn a_frame_that_was_never_sent_is_not_missing() {
+    let (mut holdings, mut losses) =
+        (Holdings::new(seq(0), SackRanges::default()), LossDetector::default());
+    holdings.take_sack(&sack(&[(4, 5)]), seq(5), &mut losses, |frame| {
+        (frame != seq(1)).then(|| at(frame.get()))
+    });
+    assert_eq!(missing(&losses, 6), [0, 2, 3]);
+}
+
+#[test]
+fn a_replaced_sack_makes_all_else_missing() {
+    let (mut holdings, mut losses) =
+        (Holdings::new(seq(0), SackRanges::default()), LossDetector::default());
+    holdings.take_sack(&sack(&[(2, 6)]), seq(6), &mut losses, sent_at);
+    holdings.replace_sack(&sack(&[(3, 4)]), &mut losses, sent_at);
+    assert_eq!(missing(&losses, 8), [0, 1, 2, 4, 5]);
+}
+
+#[test]
+fn only_the_newest_ack_counts_as_newest() {
+    let mut holdings = Holdings::new(seq(0), SackRanges::default());
+    let newest = [3, 2, 3, 4].map(|number| holdings.is_newest_ack(seq(number)));
+    assert_eq!(newest, [true, false, false, true]);
+}
+
+#[test]
+fn held_ranges_are_skipped_on_the_way_to_the_newest_frame() {
+    let mut holdings = Holdings::new(seq(3), sack(&[(4, 6), (7, 9)]));
+    assert_eq!((holdings.start(), holdings.held_end()), (seq(3), seq(9)));
+    let next = |holdings: &mut Holdings| {
+        let next = holdings.skip_held();
+        assert_eq!(holdings.note_sent_next(), next);
+        next.get()
+    };
+    assert_eq!([next(&mut holdings), next(&mut holdings), next(&mut holdings)], [3, 6, 9]);
+}
