@@ -7,9 +7,9 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use rmp::Marker;
 
+use super::MAX_HEADER;
 use super::cursor::Cursor;
 use super::error::WireError;
-use super::header::MAX_HEADER;
 use super::put::PutHeader;
 
 /// The most that a message's length costs inside a packed body: `bin 32`.

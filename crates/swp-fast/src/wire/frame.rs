@@ -1,97 +1,39 @@
-//! Whole frames: sealing one for the bus, opening one that came from it.
+//! Seals whole frames for sending, and opens received frames.
 
 use bytes::{Bytes, BytesMut};
 
-use super::ack::Ack;
+use super::MAX_HEADER;
+use super::control::Control;
 use super::digest::{Digest, Integrity, Key};
 use super::error::WireError;
-use super::handshake::{Announce, Fin, FinAck, Probe, Reset, Syn, SynAck};
-use super::header::{Header, Kind, MAX_HEADER};
+use super::header::Header;
 use super::seq::{Seq, SessionId};
 
-/// A frame from the network: decoded, its header checked, its body's digest compared.
+/// A received frame with a decoded header. The check matches the header, and the digest matches the
+/// body.
 #[derive(Debug, Clone)]
 pub struct Frame {
     /// The header.
     pub header: Header,
-    /// The body, a slice of the frame's own buffer.
+    /// The body, a slice of the buffer that holds the frame.
     pub body: Bytes,
 }
 
-/// The content of a control frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Control {
-    /// See [`Ack`].
-    Ack(Ack),
-    /// See [`Syn`].
-    Syn(Syn),
-    /// See [`SynAck`].
-    SynAck(SynAck),
-    /// See [`Probe`].
-    Probe(Probe),
-    /// See [`Fin`].
-    Fin(Fin),
-    /// The consumer is through.
-    FinAck(FinAck),
-    /// The FIN-ACK was heard.
-    Closed(FinAck),
-    /// See [`Reset`].
-    Reset(Reset),
-    /// See [`Announce`].
-    Announce(Announce),
-}
-
-impl Control {
-    /// The kind of frame that carries it.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Control::Ack(_) => Kind::Ack,
-            Control::Syn(_) => Kind::Syn,
-            Control::SynAck(_) => Kind::SynAck,
-            Control::Probe(_) => Kind::Probe,
-            Control::Fin(_) => Kind::Fin,
-            Control::FinAck(_) => Kind::FinAck,
-            Control::Closed(_) => Kind::Closed,
-            Control::Reset(_) => Kind::Reset,
-            Control::Announce(_) => Kind::Announce,
-        }
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        match self {
-            Control::Ack(ack) => ack.encode(),
-            Control::Syn(syn) => syn.encode(),
-            Control::SynAck(syn_ack) => syn_ack.encode(),
-            Control::Probe(probe) => probe.encode(),
-            Control::Fin(fin) => fin.encode(),
-            Control::FinAck(fin_ack) | Control::Closed(fin_ack) => fin_ack.encode(),
-            Control::Reset(reset) => reset.encode(),
-            Control::Announce(announce) => announce.encode(),
-        }
-    }
-}
-
 impl Frame {
-    /// The content, where this is a control frame; `None` where it carries messages.
+    /// Decodes the content of a control frame. Returns `None` for a data frame.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`WireError::Truncated`], [`WireError::Malformed`] or [`WireError::OutOfRange`] if
+    /// the body is not a body of this kind.
     pub fn control(&self) -> Option<Result<Control, WireError>> {
-        let body = &self.body;
-        Some(match self.header.kind {
-            Kind::Data | Kind::Fragment => return None,
-            Kind::Ack => Ack::decode(body).map(Control::Ack),
-            Kind::Syn => Syn::decode(body).map(Control::Syn),
-            Kind::SynAck => SynAck::decode(body).map(Control::SynAck),
-            Kind::Probe => Probe::decode(body).map(Control::Probe),
-            Kind::Fin => Fin::decode(body).map(Control::Fin),
-            Kind::FinAck => FinAck::decode(body).map(Control::FinAck),
-            Kind::Closed => FinAck::decode(body).map(Control::Closed),
-            Kind::Reset => Reset::decode(body).map(Control::Reset),
-            Kind::Announce => Announce::decode(body).map(Control::Announce),
-        })
+        Control::decode(self.header.kind, &self.body)
     }
 }
 
-/// A frame whose header was decoded and checked, and whose body was not looked at. Read-only, so that it stays
-/// the header of this frame.
+/// A received frame whose header is decoded and checked, and whose body is not checked yet.
+///
+/// The header is read-only, so that it always belongs to this frame.
 #[derive(Debug, Clone)]
 pub struct Unopened<'a> {
     frame: &'a Bytes,
@@ -100,17 +42,20 @@ pub struct Unopened<'a> {
 }
 
 impl Unopened<'_> {
-    /// The header.
+    /// Returns the header.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// Checks the body. A control frame must carry a digest; which one a data frame must carry is the session's
-    /// to say.
+    /// Compares the digest with the body, and returns the frame.
+    ///
+    /// A control frame must carry a digest. For data frames the caller must check that the digest
+    /// is of the kind which the session prescribes.
     ///
     /// # Errors
     ///
-    /// [`WireError::Corrupt`] for the body.
+    /// Returns [`WireError::Corrupt`] if the digest does not match the body, or a control frame has
+    /// none.
     pub fn open(self) -> Result<Frame, WireError> {
         let Unopened { frame, header, body_start } = self;
         if !header.kind.is_data() && header.digest == Digest::None {
@@ -124,30 +69,33 @@ impl Unopened<'_> {
     }
 }
 
-/// Makes and checks the frames of one session, with its key if it has one.
+/// Seals and opens frames, with a shared key if there is one.
 #[derive(Debug, Clone, Default)]
 pub struct Sealer {
     key: Option<Key>,
 }
 
 impl Sealer {
-    /// Without a key, headers carry a crc32c; with one, a tag that only its holders can make.
+    /// Creates a sealer. Without a key, the check of each header is a crc32c. With a key, the check
+    /// is a tag that only holders of the key can compute.
     pub fn new(key: Option<Key>) -> Sealer {
         Sealer { key }
     }
 
-    /// Whether a key is set.
+    /// Returns true if a key is set.
     pub fn is_keyed(&self) -> bool {
         self.key.is_some()
     }
 
-    /// Puts the header into the room in front of the body and returns the frame. `buf` starts with
-    /// [`MAX_HEADER`] bytes of room, as [`super::OpenFrame`] and [`super::encode_fragment`] make it.
-    /// With a key set, the header's digest must be blake3: any other is refused by its readers.
+    /// Writes the header in front of the body and returns the frame, without copying the body.
+    ///
+    /// The first [`MAX_HEADER`] bytes of `buf` are free space for the header, as in the buffers of
+    /// [`super::OpenFrame`] and [`super::encode_fragment`]. If a key is set, the header's digest
+    /// must be blake3, because receivers refuse any other.
     ///
     /// # Panics
     ///
-    /// Where `buf` is shorter than that room.
+    /// Panics if `buf` is shorter than [`MAX_HEADER`] bytes.
     pub fn seal_data(&self, mut buf: BytesMut, header: &Header) -> Bytes {
         let start = self.put_header(&mut buf[..MAX_HEADER], header);
         let mut frame = buf.freeze();
@@ -155,20 +103,20 @@ impl Sealer {
         frame
     }
 
-    /// Writes the header to the very end of `room`, so that it touches the body behind it; returns where
-    /// in `room` the frame starts.
+    /// Writes the header to the end of `space`, so that a body which follows `space` completes the
+    /// frame. Returns the offset in `space` at which the frame starts.
     ///
     /// # Panics
     ///
-    /// Where `room` is too short for this header; [`MAX_HEADER`] bytes hold any.
-    pub fn put_header(&self, room: &mut [u8], header: &Header) -> usize {
+    /// Panics if `space` is too short for this header. [`MAX_HEADER`] bytes hold any header.
+    pub fn put_header(&self, space: &mut [u8], header: &Header) -> usize {
         let encoded = header.encode(self.key.as_ref());
-        let start = room.len() - encoded.as_slice().len();
-        room[start..].copy_from_slice(encoded.as_slice());
+        let start = space.len() - encoded.as_slice().len();
+        space[start..].copy_from_slice(encoded.as_slice());
         start
     }
 
-    /// A control frame. Its body is protected by crc32c, or by blake3 where a key is set.
+    /// Returns a control frame. The digest of its body is blake3 if a key is set, otherwise crc32c.
     pub fn seal_control(
         &self,
         session: SessionId,
@@ -191,27 +139,28 @@ impl Sealer {
     ///
     /// # Errors
     ///
-    /// Every [`WireError`] but one: of the body nothing is said.
+    /// Returns any [`WireError`] that concerns the header.
     pub fn peek(&self, frame: &[u8]) -> Result<Header, WireError> {
         Header::decode(frame, self.key.as_ref()).map(|(header, _)| header)
     }
 
-    /// Likewise, of a frame that is opened if it is wanted: whose it is can be found out before its body is
-    /// hashed, and the header is read once.
+    /// Decodes and checks the header, and leaves the body for [`Unopened::open`].
+    ///
+    /// The caller can drop a frame of another session by its header, before the body is hashed.
     ///
     /// # Errors
     ///
-    /// As [`Sealer::peek`].
+    /// Returns the errors of [`Sealer::peek`].
     pub fn begin<'a>(&self, frame: &'a Bytes) -> Result<Unopened<'a>, WireError> {
         let (header, body_start) = Header::decode(frame, self.key.as_ref())?;
         Ok(Unopened { frame, header, body_start })
     }
 
-    /// Decodes a frame and checks it whole.
+    /// Decodes a frame, and checks its header and its body.
     ///
     /// # Errors
     ///
-    /// All that [`Sealer::begin`] and [`Unopened::open`] say.
+    /// Returns the errors of [`Sealer::begin`] and [`Unopened::open`].
     pub fn open(&self, frame: &Bytes) -> Result<Frame, WireError> {
         self.begin(frame)?.open()
     }

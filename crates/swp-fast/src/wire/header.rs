@@ -1,82 +1,36 @@
-//! The header in front of every frame's body.
+//! The header in front of the body of every frame, and the check that protects it.
 
 use constant_time_eq::constant_time_eq_16;
 use rmp::Marker;
 
 use super::VERSION;
+use super::control::Kind;
 use super::cursor::Cursor;
 use super::digest::{Digest, Key};
 use super::error::WireError;
 use super::put::PutHeader;
 use super::seq::{Seq, SessionId};
 
-/// Room that holds any header: array 1, version 1, kind 1, session 9, epoch 5, seq 9, digest 18, keyed
-/// check 18, in all 62 bytes, rounded up to a cache line. A body with this much free space in front of
-/// it can be sent without being copied.
-pub const MAX_HEADER: usize = 64;
-
-/// What a frame is for. Data and fragments carry messages; all others are control frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Kind {
-    /// Whole messages, packed.
-    Data = 0,
-    /// A piece of one message that is larger than a frame.
-    Fragment = 1,
-    /// Consumer to publisher: what it holds, and how much more may be sent.
-    Ack = 2,
-    /// Consumer to publisher: wants to join.
-    Syn = 3,
-    /// Publisher to consumer: joined, and where the stream starts for it.
-    SynAck = 4,
-    /// Publisher to consumers: keep-alive, and the question "what do you hold?".
-    Probe = 5,
-    /// Publisher to consumers: where the stream ends.
-    Fin = 6,
-    /// Consumer to publisher: everything up to the end was consumed.
-    FinAck = 7,
-    /// Publisher to consumer: the FIN-ACK arrived, you may go.
-    Closed = 8,
-    /// Either way: this session is over for you, and why.
-    Reset = 9,
-    /// Publisher to everybody: a session is here to be joined.
-    Announce = 10,
-}
-
-impl Kind {
-    fn from_code(code: u8) -> Option<Kind> {
-        use Kind::*;
-        [Data, Fragment, Ack, Syn, SynAck, Probe, Fin, FinAck, Closed, Reset, Announce]
-            .get(usize::from(code))
-            .copied()
-    }
-
-    /// Whether frames of this kind carry messages, are numbered densely and retransmitted.
-    pub fn is_data(self) -> bool {
-        matches!(self, Kind::Data | Kind::Fragment)
-    }
-}
-
-/// The header of a frame, checked.
+/// The header of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// What the frame is for.
+    /// The kind of the frame.
     pub kind: Kind,
-    /// The session it belongs to; in a SYN, the id of the consumer that asks.
+    /// The session of the frame. In a SYN, the id of the consumer that asks to join.
     pub session: SessionId,
-    /// Counts the lives of a session; a frame of an earlier life is stale. 0 in a SYN.
+    /// Counts the restarts of the session. A frame of an earlier epoch is stale. 0 in a SYN.
     pub epoch: u32,
-    /// The frame's number; in control frames a counter of their sender's own.
+    /// The sequence number of a data frame. In a control frame, a count that its sender keeps.
     pub seq: Seq,
-    /// Digest of the body.
+    /// The digest of the body.
     pub digest: Digest,
 }
 
-/// Fields of the array; the check follows it.
+/// The number of values in the header's array. The check follows the array.
 const FIELDS: u32 = 6;
 
 impl Header {
-    /// Writes header and check; `out` ends up with what goes in front of the body.
+    /// Returns header and check, which together precede the body.
     pub(super) fn encode(&self, key: Option<&Key>) -> PutHeader {
         let mut out = PutHeader::new();
         out.array(FIELDS);
@@ -103,7 +57,8 @@ impl Header {
         out
     }
 
-    /// Reads header and check off the front of `frame`; returns the header and where the body starts.
+    /// Decodes header and check at the front of `frame`. Returns the header, and the offset of the
+    /// body in `frame`.
     pub(super) fn decode(frame: &[u8], key: Option<&Key>) -> Result<(Header, usize), WireError> {
         let mut cursor = Cursor::new(frame);
         let fields = cursor.array_len(u32::MAX, "header")?;
@@ -117,7 +72,7 @@ impl Header {
         let kind = cursor.uint("kind")?;
         let session = cursor.session()?;
         let epoch = cursor.uint("epoch")?;
-        let seq = cursor.seq("frame number")?;
+        let seq = cursor.seq("sequence number")?;
         let digest = match cursor.bin(16, "digest")? {
             [] => Digest::None,
             &[a, b, c, d] => Digest::Crc32c(u32::from_be_bytes([a, b, c, d])),
@@ -125,7 +80,7 @@ impl Header {
         };
         let covered = &frame[..cursor.position()];
         check(&mut cursor, covered, key)?;
-        // Under anything weaker, the body behind an overheard header could be replaced at will.
+        // With a weaker digest, an attacker could put another body behind a genuine header.
         if key.is_some() && !matches!(digest, Digest::Blake3(_)) {
             return Err(WireError::Unauthenticated);
         }
@@ -134,28 +89,28 @@ impl Header {
     }
 }
 
-/// The fields that stand at the front of every frame in every version of the wire. They tell whom to
-/// answer where [`WireError::Version`] was all that could be said of the frame.
+/// The fields at the front of every frame, in every version of the wire. A publisher can read the
+/// sender of a SYN from these fields after [`WireError::Version`].
 ///
-/// Nothing protects them: fit for a RESET to a consumer that asks to join, never a reason to end a
-/// session that stands.
+/// No check protects these fields. A publisher may use the fields to answer a SYN with a RESET. An
+/// open session must never end because of these fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preamble {
-    /// The version of the wire that the frame speaks.
+    /// The wire version of the frame.
     pub version: u8,
-    /// What the frame is for; `None` where this version knows no such kind.
+    /// The kind of the frame, or `None` if this version has no such kind.
     pub kind: Option<Kind>,
-    /// The session it belongs to; in a SYN, the id of the consumer that asks.
+    /// The session of the frame. In a SYN, the id of the consumer that asks to join.
     pub session: SessionId,
 }
 
 impl Preamble {
-    /// Reads the front of a frame of any version.
+    /// Decodes the front of a frame of any version.
     ///
     /// # Errors
     ///
-    /// [`WireError::Truncated`], [`WireError::Malformed`] or [`WireError::OutOfRange`], where the bytes
-    /// do not begin as a frame of any version does.
+    /// Returns [`WireError::Truncated`], [`WireError::Malformed`] or [`WireError::OutOfRange`] if
+    /// the bytes do not begin like a frame of any version.
     pub fn decode(frame: &[u8]) -> Result<Preamble, WireError> {
         let mut cursor = Cursor::new(frame);
         cursor.array_len(u32::MAX, "header")?;
@@ -165,13 +120,13 @@ impl Preamble {
     }
 }
 
-/// The check behind the header: a crc32c where no key is set, else a tag made with the key.
+/// Reads and compares the check behind the header: a tag if a key is set, otherwise a crc32c.
 fn check(cursor: &mut Cursor<'_>, covered: &[u8], key: Option<&Key>) -> Result<(), WireError> {
     let tagged = matches!(cursor.peek().ok_or(WireError::Truncated)?, Marker::Bin8);
     match (key, tagged) {
         (Some(key), true) => {
             let tag = cursor.bin(16, "check")?.try_into().map_err(|_| WireError::WrongKey)?;
-            // In constant time, so that a tag cannot be guessed byte by byte.
+            // In constant time: otherwise an attacker could find a tag byte by byte.
             let genuine = constant_time_eq_16(tag, &key.tag(covered));
             if genuine { Ok(()) } else { Err(WireError::WrongKey) }
         }

@@ -1,8 +1,9 @@
-//! Bytes to frames and back, and nothing else: no clock, no state, no policy.
+//! Converts bytes to frames and frames to bytes. This module has no clock, no state and no policy.
 //!
-//! A *frame* is the payload of one NATS message: a header ([`Header`]) followed by a body. The whole
-//! frame is a sequence of MessagePack values, written and read with `rmp`, so any MessagePack library
-//! can look at one. A frame decodes alone; what changes with time travels only in control frames.
+//! A *frame* is the payload of one NATS message: a header ([`Header`]), followed by a body. Both
+//! are sequences of MessagePack values, written and read with `rmp`, so that any MessagePack
+//! library can inspect a frame. Every frame can be decoded alone. Values that change with time
+//! travel only in control frames.
 //!
 //! ```text
 //! +---------------------------------------------------------------+------------------------------+
@@ -12,24 +13,29 @@
 //!    digest = hash(body)    check = crc32c(header), or blake3 keyed(header) cut to 16 bytes
 //! ```
 //!
-//! Every value is written in its shortest form and refused in any other, so a frame has one encoding.
-//! Numbers are at most [`MAX_COUNT`]; ids use all 64 bits.
+//! Encoders write every value in its shortest form, and decoders refuse any other form. A frame
+//! therefore has exactly one encoding. Integers are at most [`MAX_COUNT`], and ids use all 64 bits.
 //!
-//! The body's digest does not depend on the session, so it can be made once and stored (captures do).
-//! The check covers the header with the digest in it, so with a shared key the two together
-//! authenticate the frame, its place in the stream, and the session that it belongs to, at the cost
-//! of one more blake3 block and no second pass over the body. The digest must then be blake3: the other
-//! two do not hold a body against somebody who wants to replace it.
+//! The digest does not depend on the session. A capture computes the digest once and stores the
+//! digest.
+//!
+//! The check covers the header, including the digest. With a shared key, check and digest together
+//! authenticate the body, its position in the stream, and its session. The cost is one more blake3
+//! block, and no second pass over the body. The digest must then be blake3, because an attacker can
+//! replace a body that has another digest.
 
 mod ack;
 mod body;
+mod control;
 mod cursor;
 mod digest;
 mod error;
 mod frame;
-mod handshake;
 mod header;
+mod join;
+mod kinds;
 mod put;
+mod reset;
 mod seq;
 
 #[cfg(test)]
@@ -41,19 +47,26 @@ pub use body::{
     MessageSlices, Messages, OpenFrame, UNHASHED_BODY_LIMIT, UNHASHED_GROUP_BODY_LIMIT,
     count_messages, encode_fragment, encode_message, message_len,
 };
+// Everything public in `control`: a new control frame needs no change here.
+pub use control::*;
 pub use digest::{Digest, Integrity, Key, UnknownIntegrity};
 pub use error::WireError;
-pub use frame::{Control, Frame, Sealer, Unopened};
-pub use handshake::{
-    Announce, Fin, FinAck, MAX_NAME, MAX_REASON, MAX_TAG, MAX_TRAILER, Probe, Reset, ResetCode,
-    Resume, Syn, SynAck,
-};
-pub use header::{Header, Kind, MAX_HEADER, Preamble};
+pub use frame::{Frame, Sealer, Unopened};
+pub use header::{Header, Preamble};
+pub use join::{MAX_NAME, MAX_TAG, Resume, Syn, SynAck};
+pub use reset::{MAX_REASON, Reset, ResetCode};
 pub use seq::{MAX_COUNT, MAX_SEQ, PeerId, Seq, SessionId};
 
-/// The version of the wire that this crate speaks; the first field of every frame.
+/// The wire version of this crate, and the first field of every frame.
 ///
-/// The first three fields of the header (version, kind, session) stay as they are in every version to
-/// come, so that whoever asks in another version can be answered; see [`Preamble`]. The answer is a RESET
-/// in the answerer's own version: of two sides the newer one can read both.
+/// The first three fields of the header (version, kind, session) are the same in every later
+/// version. A publisher can therefore answer a SYN of another version with a RESET of its own
+/// version; see [`Preamble`].
 pub const VERSION: u8 = 1;
+
+/// The free space in front of a body that holds any header, in bytes. With this much space, a frame
+/// is sealed without copying its body.
+///
+/// The longest header has 62 bytes: array 1, version 1, kind 1, session 9, epoch 5, seq 9, digest
+/// 18, keyed check 18. The constant is that size, rounded up to a cache line.
+pub const MAX_HEADER: usize = 64;

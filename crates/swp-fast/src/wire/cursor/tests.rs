@@ -5,7 +5,7 @@ use crate::wire::MAX_COUNT;
 use crate::wire::put::Put;
 use crate::wire::tests::arb;
 
-/// Whether `read` takes exactly what rmp would write for the value, with nothing left over.
+/// Checks that `read` accepts a value only in the bytes that `rmp` writes for it.
 fn one_encoding<'a, T>(
     bytes: &'a [u8],
     read: impl FnOnce(&mut Cursor<'a>) -> Result<T, WireError>,
@@ -21,7 +21,6 @@ fn one_encoding<'a, T>(
 }
 
 proptest! {
-    /// Shortest forms only, whatever the bytes.
     #[test]
     fn every_value_has_one_encoding(soup in arb::soup()) {
         for at in 0..soup.len() {
@@ -46,22 +45,26 @@ proptest! {
     }
 
     #[test]
-    fn numbers_read_back(id in any::<u64>(), shift in 0..64_u32) {
+    fn integers_read_back_up_to_their_bound(id in any::<u64>(), shift in 0..64_u32) {
         let id = id >> shift;
         let mut put = Put::default();
         put.id(id).uint(id);
         let bytes = put.into_vec();
         let mut cursor = Cursor::new(&bytes);
         prop_assert_eq!(cursor.id("id"), Ok(id));
-        // A number that is too large for the protocol is held at its bound by its writer.
+        // `Put` writes `MAX_COUNT` in place of a larger integer.
         prop_assert_eq!(cursor.uint("count"), Ok(id.min(MAX_COUNT)));
         prop_assert_eq!(cursor.finish(), Ok(()));
     }
 
     #[test]
-    fn text_and_bytes_read_back(text in "\\PC{0,300}", bytes in arb::bytes(300), len in any::<u32>()) {
+    fn text_and_bytes_read_back(
+        text in "\\PC{0,300}",
+        bytes in arb::bytes(300),
+        len in any::<u32>(),
+    ) {
         let mut put = Put::default();
-        put.str(&text).bin(&bytes).nested(len);
+        put.str_cut(&text, usize::MAX).bin(&bytes).nested(len);
         let written = put.into_vec();
         let mut cursor = Cursor::new(&written);
         prop_assert_eq!(cursor.str(text.len(), "text"), Ok(&text[..]));
@@ -86,7 +89,7 @@ proptest! {
 #[test]
 fn values_of_another_type_are_refused() {
     let malformed = WireError::Malformed("x");
-    // nil, a negative number, a float, a map, an extension
+    // nil, a negative integer, a float, a map, an extension
     for bytes in [&[0xc0][..], &[0xff], &[0xca, 0, 0, 0, 0], &[0x80], &[0xd4, 1, 1]] {
         assert_eq!(Cursor::new(bytes).id("x"), Err(malformed), "{bytes:02x?}");
         assert_eq!(Cursor::new(bytes).uint::<u8>("x"), Err(malformed), "{bytes:02x?}");

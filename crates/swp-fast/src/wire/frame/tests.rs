@@ -2,11 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::tests::arb;
-use crate::wire::{Messages, OpenFrame};
+use crate::wire::{Kind, Messages, OpenFrame};
 
 proptest! {
     #[test]
-    fn sealed_data_opens(
+    fn sealed_data_frame_opens(
         header in arb::header(),
         messages in arb::messages(),
         integrity in arb::integrity(),
@@ -15,7 +15,7 @@ proptest! {
         let integrity = if key.is_some() { Integrity::Blake3 } else { integrity };
         let sealer = Sealer::new(key);
         let sealed = arb::data_frame(&sealer, header, integrity, &messages);
-        let frame = sealer.open(&sealed).expect("in order");
+        let frame = sealer.open(&sealed).expect("valid frame");
         prop_assert_eq!(sealer.peek(&sealed), Ok(frame.header));
         let unopened = sealer.begin(&sealed).map(|unopened| *unopened.header());
         prop_assert_eq!(unopened, Ok(frame.header));
@@ -23,11 +23,11 @@ proptest! {
         prop_assert_eq!(frame.header, Header { kind: Kind::Data, digest, ..header });
         prop_assert!(frame.control().is_none());
         let read: Result<Vec<_>, _> = Messages::new(frame.body).collect();
-        prop_assert_eq!(read.expect("in order"), messages);
+        prop_assert_eq!(read.expect("valid frame"), messages);
     }
 
     #[test]
-    fn sealed_control_opens(
+    fn sealed_control_frame_opens(
         control in arb::control(),
         session in arb::session(),
         epoch in any::<u32>(),
@@ -36,7 +36,7 @@ proptest! {
     ) {
         let sealer = Sealer::new(key);
         let frame = sealer.open(&sealer.seal_control(session, epoch, seq, &control));
-        let frame = frame.expect("in order");
+        let frame = frame.expect("valid frame");
         prop_assert_eq!(frame.header.kind, control.kind());
         prop_assert_eq!(
             (frame.header.session, frame.header.epoch, frame.header.seq),
@@ -45,26 +45,25 @@ proptest! {
         prop_assert_eq!(frame.control(), Some(Ok(control)));
     }
 
-    /// A header can be put in front of a stored body, in a room of any size that is large enough.
+    /// As for a stored body with any amount of space in front, from `MAX_HEADER` bytes up.
     #[test]
-    fn a_header_touches_the_body_behind_it(
+    fn header_ends_where_the_body_begins(
         header in arb::header(),
-        room in MAX_HEADER..200_usize,
+        space in MAX_HEADER..200_usize,
         body in arb::bytes(50),
     ) {
         let sealer = Sealer::default();
         let header = Header { digest: Digest::blake3(&body), ..header };
-        let mut buf = [vec![0xee; room], body.clone()].concat();
-        let start = sealer.put_header(&mut buf[..room], &header);
+        let mut buf = [vec![0xee; space], body.clone()].concat();
+        let start = sealer.put_header(&mut buf[..space], &header);
         prop_assert!(buf[..start].iter().all(|&byte| byte == 0xee));
-        let frame = sealer.open(&Bytes::from(buf).slice(start..)).expect("in order");
+        let frame = sealer.open(&Bytes::from(buf).slice(start..)).expect("valid frame");
         prop_assert_eq!((frame.header, &frame.body[..]), (header, &body[..]));
     }
 }
 
-/// Sending a frame again, or to another consumer, costs no copy; nor does reading it.
 #[test]
-fn bodies_are_not_copied() {
+fn sealing_and_opening_do_not_copy_the_body() {
     let mut open = OpenFrame::new(1000);
     assert!(open.push(&[1; 500]));
     let at = open.body().as_ptr();
@@ -76,8 +75,8 @@ fn bodies_are_not_copied() {
         digest: Digest::blake3(open.body()),
     };
     let sealed = Sealer::default().seal_data(open.into_buf(), &header);
-    let frame = Sealer::default().open(&sealed).expect("in order");
+    let frame = Sealer::default().open(&sealed).expect("valid frame");
     assert_eq!(frame.body.as_ptr(), at);
-    let message = Messages::new(frame.body).next().expect("one message").expect("in order");
+    let message = Messages::new(frame.body).next().expect("one message").expect("valid frame");
     assert_eq!(message.as_ptr() as usize, at as usize + 3);
 }

@@ -2,11 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::tests::arb;
-use crate::wire::{OpenFrame, Sealer};
+use crate::wire::{MAX_HEADER, MAX_SEQ, OpenFrame, Sealer};
 
 proptest! {
     #[test]
-    fn reads_back(
+    fn header_reads_back(
         header in arb::header(),
         key in prop::option::of(arb::key()),
         body in arb::bytes(40),
@@ -24,10 +24,9 @@ proptest! {
         }
     }
 
-    /// Every number in the header and its check has one encoding: whoever changes only how a number is
-    /// written is refused.
+    /// A header with the same fields, but a longer form of one integer, is refused.
     #[test]
-    fn has_one_encoding(header in arb::header(), key in prop::option::of(arb::key())) {
+    fn header_has_one_encoding(header in arb::header(), key in prop::option::of(arb::key())) {
         let digest = if key.is_some() { Digest::blake3(&[]) } else { header.digest };
         let header = Header { digest, ..header };
         let encoded = header.encode(key.as_ref()).as_slice().to_vec();
@@ -35,7 +34,7 @@ proptest! {
             for wider in wider(&encoded[at..]) {
                 let changed = resealed([&encoded[..at], &wider].concat(), key.as_ref());
                 if changed == encoded {
-                    continue; // the change was in the check, and is undone
+                    continue; // The change was in the check, which `resealed` has replaced.
                 }
                 if let Ok((read, _)) = Header::decode(&changed, key.as_ref()) {
                     prop_assert_ne!(read, header, "{:02x?}", changed);
@@ -45,16 +44,16 @@ proptest! {
     }
 
     #[test]
-    fn preambles_read_back(header in arb::header(), key in prop::option::of(arb::key())) {
+    fn preamble_reads_back(header in arb::header(), key in prop::option::of(arb::key())) {
         let encoded = header.encode(key.as_ref());
         let preamble =
             Preamble { version: VERSION, kind: Some(header.kind), session: header.session };
         prop_assert_eq!(Preamble::decode(encoded.as_slice()), Ok(preamble));
     }
 
-    /// A header of another version may be longer and hold anything behind the first three fields.
+    /// A header of another version may have any values behind its first three fields.
     #[test]
-    fn the_preamble_of_another_version_is_read(
+    fn preamble_of_another_version_reads_back(
         version in any::<u8>(),
         kind in any::<u8>(),
         session in arb::session(),
@@ -72,12 +71,12 @@ proptest! {
     }
 
     #[test]
-    fn no_preamble_panics(frame in arb::soup()) {
+    fn decoding_a_preamble_never_panics(frame in arb::soup()) {
         let _ = Preamble::decode(&frame);
     }
 }
 
-/// The number at the front of `bytes`, written wider than it need be, and signed.
+/// Returns `bytes` with the integer at the front in each longer form, and in each signed form.
 fn wider(bytes: &[u8]) -> Vec<Vec<u8>> {
     let (value, used): (u64, usize) = match *bytes {
         [value @ 0..0x80, ..] => (u64::from(value), 1),
@@ -112,8 +111,8 @@ fn wider(bytes: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// Puts a check that fits behind the fields of `encoded`, if that is where its old one stands; else
-/// returns it as it is.
+/// Replaces the check at the end of `encoded` with one that matches. Returns `encoded` unchanged if
+/// it has no check there.
 fn resealed(encoded: Vec<u8>, key: Option<&Key>) -> Vec<u8> {
     let check = if key.is_some() { 18 } else { 5 };
     let Some(covered) = encoded.len().checked_sub(check).map(|len| &encoded[..len]) else {
@@ -131,44 +130,37 @@ fn resealed(encoded: Vec<u8>, key: Option<&Key>) -> Vec<u8> {
     }
 }
 
-/// A header as a holder of the key could make it, with whatever is given in its fields.
+/// Returns a header with these encoded fields and a check that matches.
 fn header_of(fields: &[u8], key: Option<&Key>) -> Vec<u8> {
     let dummy: &[u8] = if key.is_some() { &[0xc4; 18] } else { &[0xce; 5] };
     resealed([fields, dummy].concat(), key)
 }
 
 #[test]
-fn fields_out_of_bounds_are_refused() {
-    let said = |fields: &[u8]| Header::decode(&header_of(fields, None), None).map(|_| ());
-    assert_eq!(said(&[0x96, 1, 0, 5, 1, 0, 0xc4, 0]), Ok(()));
-    assert_eq!(said(&[0x95, 1, 0, 5, 1, 0, 0xc4, 0]), Err(WireError::Malformed("header")));
-    assert_eq!(said(&[0x97, 1, 0, 5, 1, 0, 0xc4, 0]), Err(WireError::Malformed("header")));
-    assert_eq!(said(&[0x96, 1, 11, 5, 1, 0, 0xc4, 0]), Err(WireError::Malformed("kind")));
-    assert_eq!(said(&[0x96, 1, 0xff, 5, 1, 0, 0xc4, 0]), Err(WireError::Malformed("kind")));
-    assert_eq!(said(&[0x96, 1, 0, 5, 1, 0, 0xc4, 1, 0]), Err(WireError::Malformed("digest")));
-    assert_eq!(said(&[0x96, 1, 0, 5, 1, 0, 0xc4, 17]), Err(WireError::OutOfRange("digest")));
-    assert_eq!(said(&[0x96, 1, 0, 5, 1, 0xc0, 0xc4, 0]), Err(WireError::Malformed("frame number")));
+fn invalid_fields_are_refused() {
+    let decoded = |fields: &[u8]| Header::decode(&header_of(fields, None), None).map(|_| ());
+    assert_eq!(decoded(&[0x96, 1, 0, 5, 1, 0, 0xc4, 0]), Ok(()));
+    assert_eq!(decoded(&[0x95, 1, 0, 5, 1, 0, 0xc4, 0]), Err(WireError::Malformed("header")));
+    assert_eq!(decoded(&[0x97, 1, 0, 5, 1, 0, 0xc4, 0]), Err(WireError::Malformed("header")));
+    assert_eq!(decoded(&[0x96, 1, 11, 5, 1, 0, 0xc4, 0]), Err(WireError::Malformed("kind")));
+    assert_eq!(decoded(&[0x96, 1, 0xff, 5, 1, 0, 0xc4, 0]), Err(WireError::Malformed("kind")));
+    assert_eq!(decoded(&[0x96, 1, 0, 5, 1, 0, 0xc4, 1, 0]), Err(WireError::Malformed("digest")));
+    assert_eq!(decoded(&[0x96, 1, 0, 5, 1, 0, 0xc4, 17]), Err(WireError::OutOfRange("digest")));
+    assert_eq!(
+        decoded(&[0x96, 1, 0, 5, 1, 0xc0, 0xc4, 0]),
+        Err(WireError::Malformed("sequence number"))
+    );
     let wide = [0xcf, 0, 0, 0, 1, 0, 0, 0, 0];
     let epoch = [&[0x96, 1, 0, 5], &wide[..], &[0, 0xc4, 0]].concat();
-    assert_eq!(said(&epoch), Err(WireError::OutOfRange("epoch")));
-    let beyond = [&[0xcf][..], &(crate::wire::MAX_SEQ + 1).to_be_bytes()].concat();
+    assert_eq!(decoded(&epoch), Err(WireError::OutOfRange("epoch")));
+    let beyond = [&[0xcf][..], &(MAX_SEQ + 1).to_be_bytes()].concat();
     let seq = [&[0x96, 1, 0, 5, 1], &beyond[..], &[0xc4, 0]].concat();
-    assert_eq!(said(&seq), Err(WireError::OutOfRange("frame number")));
-    assert_eq!(said(b"PING"), Err(WireError::Malformed("header")));
+    assert_eq!(decoded(&seq), Err(WireError::OutOfRange("sequence number")));
+    assert_eq!(decoded(b"PING"), Err(WireError::Malformed("header")));
 }
 
-#[test]
-fn kinds_have_the_numbers_they_are_read_by() {
-    for code in 0..=u8::MAX {
-        let kind = Kind::from_code(code);
-        assert_eq!(kind, arb::KINDS.get(usize::from(code)).copied());
-        assert!(kind.is_none_or(|kind| kind as u8 == code));
-    }
-    let data: Vec<_> = arb::KINDS.into_iter().filter(|kind| kind.is_data()).collect();
-    assert_eq!(data, [Kind::Data, Kind::Fragment]);
-}
-
-fn ordinary(key: Option<&Key>, seq: u64) -> usize {
+/// Returns the size of the header of a data frame with this sequence number.
+fn data_header_bytes(key: Option<&Key>, seq: u64) -> usize {
     let header = Header {
         kind: Kind::Data,
         session: SessionId(u64::MAX),
@@ -179,23 +171,23 @@ fn ordinary(key: Option<&Key>, seq: u64) -> usize {
     header.encode(key).as_slice().len()
 }
 
-/// 40 bytes or so, as the design asks for; the tag of a keyed session takes 13 more.
 #[test]
-fn an_ordinary_header_is_near_40_bytes() {
+fn key_adds_the_same_size_to_every_header() {
     let key = Key::from_bytes([7; 32]);
     for (seq, bytes) in [(0, 37), (1_000, 39), (1_000_000, 41), (10_000_000_000, 45)] {
-        assert!(ordinary(None, seq) <= bytes, "{} bytes", ordinary(None, seq));
-        assert_eq!(ordinary(Some(&key), seq), bytes + 13);
+        let unkeyed = data_header_bytes(None, seq);
+        assert!(unkeyed <= bytes, "{unkeyed} bytes");
+        assert_eq!(data_header_bytes(Some(&key), seq), bytes + 13);
     }
 }
 
 #[test]
-fn the_widest_header_fits() {
+fn longest_header_fits_the_space_for_it() {
     let header = Header {
         kind: Kind::Announce,
         session: SessionId(u64::MAX),
         epoch: u32::MAX,
-        seq: Seq::new(crate::wire::MAX_SEQ).expect("within bounds"),
+        seq: Seq::new(MAX_SEQ).expect("within bounds"),
         digest: Digest::blake3(b"body"),
     };
     let key = Key::from_bytes([7; 32]);

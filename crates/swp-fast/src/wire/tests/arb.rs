@@ -1,4 +1,4 @@
-//! Arbitrary values of everything that travels, for the property tests.
+//! Strategies for arbitrary values of every type on the wire, for the property tests.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use proptest::prelude::*;
 
 use crate::wire::*;
 
-/// Numbers of every magnitude alike, so that each width on the wire is met.
+/// Integers of every magnitude with equal probability, so that every length on the wire occurs.
 pub(in crate::wire) fn number() -> impl Strategy<Value = u64> {
     (0..=MAX_SEQ, 0..63_u32).prop_map(|(value, shift)| value >> shift)
 }
 
-/// Ids, which alone use all 64 bits.
+/// Ids of every magnitude. Only ids use all 64 bits.
 fn id() -> impl Strategy<Value = u64> {
     (any::<u64>(), 0..64_u32).prop_map(|(value, shift)| value >> shift)
 }
@@ -49,29 +49,15 @@ pub(in crate::wire) fn digest() -> impl Strategy<Value = Digest> {
     ]
 }
 
-pub(in crate::wire) const KINDS: [Kind; 11] = [
-    Kind::Data,
-    Kind::Fragment,
-    Kind::Ack,
-    Kind::Syn,
-    Kind::SynAck,
-    Kind::Probe,
-    Kind::Fin,
-    Kind::FinAck,
-    Kind::Closed,
-    Kind::Reset,
-    Kind::Announce,
-];
-
 pub(in crate::wire) fn header() -> impl Strategy<Value = Header> {
-    let kind = prop::sample::select(KINDS.to_vec());
+    let kind = prop::sample::select(Kind::ALL);
     let epoch = (any::<u32>(), 0..32_u32).prop_map(|(value, shift)| value >> shift);
     (kind, session(), epoch, seq(), digest()).prop_map(|(kind, session, epoch, seq, digest)| {
         Header { kind, session, epoch, seq, digest }
     })
 }
 
-/// Up to 32 ranges above `cumulative`; gaps and ranges of every magnitude.
+/// Up to [`MAX_SACK_RANGES`] ranges above `cumulative`, with gaps and ranges of every magnitude.
 pub(in crate::wire) fn sack(cumulative: Seq) -> impl Strategy<Value = SackRanges> {
     let step = || (1..1_u64 << 55, 0..55_u32).prop_map(|(value, shift)| (value >> shift).max(1));
     prop::collection::vec((step(), step()), 0..=MAX_SACK_RANGES).prop_map(move |steps| {
@@ -87,7 +73,7 @@ pub(in crate::wire) fn sack(cumulative: Seq) -> impl Strategy<Value = SackRanges
 }
 
 pub(in crate::wire) fn ack() -> impl Strategy<Value = Ack> {
-    // Half the room, so that 64 steps of up to 2^55 stay within it.
+    // At most half of `MAX_SEQ`: the gaps and ranges above take up to 64 steps of 2^55.
     let cumulative = number().prop_map(|value| Seq::new(value / 2).expect("within bounds"));
     let with_sack = cumulative.prop_flat_map(|at| (Just(at), sack(at)));
     let credit = (seq(), number()).prop_map(|(frames, bytes)| Credit { frames, bytes });
@@ -164,17 +150,11 @@ fn syn_ack() -> impl Strategy<Value = SynAck> {
 }
 
 fn reset() -> impl Strategy<Value = Reset> {
-    use ResetCode::*;
-    let first = [Version, StreamInUse, Refused, UnknownSession, TimedOut];
-    let codes = [&first[..], &[Cancelled, Protocol, TooSlow, Unavailable]].concat();
-    (peer(), prop::sample::select(codes), "\\PC{0,64}").prop_map(|(peer, code, reason)| Reset {
-        peer,
-        code,
-        reason,
-    })
+    (peer(), prop::sample::select(ResetCode::ALL), "\\PC{0,64}")
+        .prop_map(|(peer, code, reason)| Reset { peer, code, reason })
 }
 
-/// Every control frame's content.
+/// The content of a control frame of any kind.
 pub(in crate::wire) fn control() -> impl Strategy<Value = Control> {
     let probe = (prop::option::of(peer()), number(), seq(), any::<(u32, u32)>()).prop_map(
         |(peer, number, next, (members, generation))| {
@@ -198,7 +178,7 @@ pub(in crate::wire) fn control() -> impl Strategy<Value = Control> {
     ]
 }
 
-/// Messages of sizes around the edges of the length encodings, and small ones in between.
+/// Short messages, and some with the longest or shortest length of a marker.
 pub(in crate::wire) fn messages() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let size = prop_oneof![
         8 => 0..300_usize,
@@ -208,7 +188,8 @@ pub(in crate::wire) fn messages() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop::collection::vec(message, 0..20)
 }
 
-/// All `messages` in one frame; its limit is a run away, so that it is not full before.
+/// Packs all `messages` into one frame. The limit is one run larger than the body, so that the
+/// frame is not full too early.
 pub(in crate::wire) fn packed(messages: &[Vec<u8>]) -> OpenFrame {
     let len: usize = messages.iter().map(|message| message_len(message.len())).sum();
     let mut open = OpenFrame::new(len + HASH_RUN);
@@ -219,7 +200,7 @@ pub(in crate::wire) fn packed(messages: &[Vec<u8>]) -> OpenFrame {
     open
 }
 
-/// A frame of kind Data over packed `messages`.
+/// Returns a frame of [`Kind::Data`] with these messages.
 pub(in crate::wire) fn data_frame(
     sealer: &Sealer,
     header: Header,
@@ -231,8 +212,8 @@ pub(in crate::wire) fn data_frame(
     sealer.seal_data(open.into_buf(), &Header { kind: Kind::Data, digest, ..header })
 }
 
-/// MessagePack values and fragments of them, hostile lengths included, in any order: gets further
-/// into a decoder than bytes drawn one by one.
+/// MessagePack values and parts of values in any order, some with huge lengths. Such input gets
+/// further into a decoder than random bytes.
 pub(in crate::wire) fn soup() -> impl Strategy<Value = Vec<u8>> {
     let marker = prop_oneof![
         prop::sample::select(vec![0xc4_u8, 0xc5, 0xc6, 0xcc, 0xcd, 0xce, 0xcf, 0xd0, 0xd1, 0xd2]),

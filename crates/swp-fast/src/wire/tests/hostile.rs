@@ -1,4 +1,4 @@
-//! Whatever the network brings: no panic, and nothing is accepted that its maker did not send.
+//! Hostile and damaged input: decoders never panic, and never accept a frame that nobody sealed.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use crate::wire::*;
 
 const SESSION: SessionId = SessionId(0x0123_4567_89ab_cdef);
 
-/// Runs every decoder over `bytes`; what they say is of no interest here.
+/// Runs every decoder over `bytes`, and ignores the results.
 fn decode_all(bytes: &Bytes) {
     for sealer in [Sealer::default(), Sealer::new(Some(Key::from_bytes([7; 32])))] {
         let _ = sealer.peek(bytes);
@@ -23,22 +23,22 @@ fn decode_all(bytes: &Bytes) {
     let _ = Fragment::decode(bytes);
 }
 
-/// A frame that is in order but for its body, as a hostile holder of the right key could make it.
+/// Returns a frame with a valid header and an arbitrary body, as a hostile holder of the key can.
 fn seal_raw(kind: Kind, body: &[u8]) -> Bytes {
     let digest = Integrity::Blake3.digest(body);
     let header = Header { kind, session: SESSION, epoch: 1, seq: Seq::ZERO, digest };
-    let mut room = [0; MAX_HEADER];
-    let start = Sealer::default().put_header(&mut room, &header);
-    Bytes::from([&room[start..], body].concat())
+    let mut space = [0; MAX_HEADER];
+    let start = Sealer::default().put_header(&mut space, &header);
+    Bytes::from([&space[start..], body].concat())
 }
 
-/// What the control decoder of `kind` says to `body`; if it takes it, then in this one encoding only.
+/// Checks that `body` is refused as a body of `kind`, or is the only encoding of its content.
 fn control_is_canonical(kind: Kind, body: &[u8]) -> Result<(), TestCaseError> {
-    let frame = Sealer::default().open(&seal_raw(kind, body)).expect("the frame is in order");
+    let frame = Sealer::default().open(&seal_raw(kind, body)).expect("valid frame");
     if let Some(Ok(control)) = frame.control() {
         prop_assert_eq!(control.kind(), kind);
         let again = Sealer::default().seal_control(SESSION, 1, Seq::ZERO, &control);
-        let again = Sealer::default().open(&again).expect("just sealed");
+        let again = Sealer::default().open(&again).expect("valid frame");
         prop_assert_eq!(&again.body[..], body, "{:?} has two encodings", control);
     }
     Ok(())
@@ -58,14 +58,14 @@ proptest! {
     #[test]
     fn no_control_decoder_panics_on_any_body(body in arb::soup(), fields in 0..12_u8) {
         let bodies = [body.clone(), [&[0x90 | fields], &body[..]].concat()];
-        for kind in arb::KINDS {
+        for kind in Kind::ALL {
             for body in &bodies {
-                control_is_canonical(kind, body)?;
+                control_is_canonical(*kind, body)?;
             }
         }
     }
 
-    /// A body that was changed by someone who can seal it is refused, or says something else.
+    /// A changed body with a valid digest is refused, or is the only encoding of other content.
     #[test]
     fn control_bodies_have_one_encoding(
         control in arb::control(),
@@ -73,7 +73,7 @@ proptest! {
         byte in any::<u8>(),
     ) {
         let frame = Sealer::default().seal_control(SESSION, 1, Seq::ZERO, &control);
-        let body = Sealer::default().open(&frame).expect("just sealed").body.to_vec();
+        let body = Sealer::default().open(&frame).expect("valid frame").body.to_vec();
         let at = at.index(body.len());
         let mut changed = body.clone();
         changed[at] = byte;
@@ -81,16 +81,16 @@ proptest! {
         let mut longer = body.clone();
         longer.insert(at, byte);
         control_is_canonical(control.kind(), &longer)?;
-        let cut = Sealer::default().open(&seal_raw(control.kind(), &body[..at])).expect("in order");
+        let cut = seal_raw(control.kind(), &body[..at]);
+        let cut = Sealer::default().open(&cut).expect("valid frame");
         prop_assert_eq!(cut.control(), Some(Err(WireError::Truncated)));
         let more = seal_raw(control.kind(), &[&body[..], &[byte]].concat());
-        let more = Sealer::default().open(&more).expect("in order").control();
+        let more = Sealer::default().open(&more).expect("valid frame").control();
         prop_assert_eq!(more, Some(Err(WireError::Malformed("trailing bytes"))));
     }
 
-    /// The version is looked at before anything else is believed.
     #[test]
-    fn another_version_is_named_whatever_follows(
+    fn version_is_checked_before_every_later_field(
         version in any::<u8>().prop_filter("another", |&version| version != VERSION),
         fields in prop_oneof![0..16_u32, any::<u32>()],
         garbage in arb::bytes(80),
@@ -106,9 +106,8 @@ proptest! {
         }
     }
 
-    /// Damage in transit, at a random place of a random frame.
     #[test]
-    fn a_changed_or_cut_frame_is_refused(
+    fn changed_or_cut_frame_is_refused(
         header in arb::header(),
         messages in arb::messages(),
         integrity in arb::integrity(),
@@ -125,7 +124,8 @@ proptest! {
     }
 }
 
-/// Changes the byte at `at`: refused, or, where nothing protects the body, only the body differs.
+/// Changes the byte at `at`, and checks that the frame is refused. Without a digest, a frame with a
+/// changed body is accepted.
 fn damage(sealer: &Sealer, frame: &Bytes, at: usize, flip: u8) {
     let good = sealer.open(frame).expect("undamaged");
     let body_at = frame.len() - good.body.len();
@@ -142,7 +142,8 @@ fn damage(sealer: &Sealer, frame: &Bytes, at: usize, flip: u8) {
     }
 }
 
-/// Cuts the frame before the byte at `at`.
+/// Cuts the frame before the byte at `at`, and checks that it is refused. Without a digest, a frame
+/// with a shorter body is accepted.
 fn cut(sealer: &Sealer, frame: &Bytes, at: usize) {
     let good = sealer.open(frame).expect("whole");
     let body_at = frame.len() - good.body.len();
@@ -157,9 +158,9 @@ fn cut(sealer: &Sealer, frame: &Bytes, at: usize) {
     }
 }
 
-/// Every place and every value, of one frame of each kind, each protection, with and without a key.
+/// Tries every value of every byte of the golden frames, with and without a key.
 #[test]
-fn every_single_byte_counts() {
+fn frame_with_any_single_byte_changed_is_refused() {
     for key in [None, Some(Key::from_bytes([7; 32]))] {
         let sealer = Sealer::new(key);
         for (_, frame) in super::golden::frames(&sealer) {
@@ -174,7 +175,7 @@ fn every_single_byte_counts() {
 }
 
 #[test]
-fn a_control_frame_without_a_digest_is_refused() {
+fn control_frame_without_a_digest_is_refused() {
     let header = Header {
         kind: Kind::FinAck,
         session: SESSION,
@@ -182,8 +183,8 @@ fn a_control_frame_without_a_digest_is_refused() {
         seq: Seq::ZERO,
         digest: Digest::None,
     };
-    let mut room = [0; MAX_HEADER];
-    let start = Sealer::default().put_header(&mut room, &header);
-    let frame = Bytes::from([&room[start..], &[0x91, 0x05]].concat());
+    let mut space = [0; MAX_HEADER];
+    let start = Sealer::default().put_header(&mut space, &header);
+    let frame = Bytes::from([&space[start..], &[0x91, 0x05]].concat());
     assert_eq!(Sealer::default().open(&frame).err(), Some(WireError::Corrupt("body")));
 }
