@@ -1,5 +1,5 @@
-//! Reading MessagePack from bytes that nobody vouches for: every length is checked before use, and
-//! every value is taken in its shortest form only, so that nothing can be written in two ways.
+//! Reads MessagePack from untrusted bytes. Every length is checked before use. A value is accepted
+//! in its shortest form only, so that every value has exactly one encoding.
 
 use rmp::Marker;
 use rmp::decode::{self, ValueReadError};
@@ -7,8 +7,10 @@ use rmp::decode::{self, ValueReadError};
 use super::error::WireError;
 use super::seq::{MAX_COUNT, PeerId, Seq, SessionId};
 
-/// A position in a slice. `rmp` reads from it as from any `Read`; what it cannot do in place
-/// (borrow a run of bytes) is done here.
+/// A read position in a slice. `rmp` decodes markers and integers from the unread part. The cursor
+/// itself borrows byte strings and text from the slice, which `rmp` would copy.
+///
+/// The parameter `what` of each method names the value in errors.
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
     len: usize,
@@ -19,21 +21,23 @@ impl<'a> Cursor<'a> {
         Cursor { rest: bytes, len: bytes.len() }
     }
 
-    /// How many bytes have been read.
+    /// Returns the number of bytes read.
     pub(super) fn position(&self) -> usize {
         self.len - self.rest.len()
     }
 
+    /// Returns the marker of the next value, or `None` at the end.
     pub(super) fn peek(&self) -> Option<Marker> {
         self.rest.first().copied().map(Marker::from_u8)
     }
 
-    /// An array of exactly `len` values.
+    /// Reads the head of an array of exactly `len` values.
     pub(super) fn array(&mut self, len: u32, what: &'static str) -> Result<(), WireError> {
         let found = self.array_len(u32::MAX, what)?;
         if found == len { Ok(()) } else { Err(WireError::Malformed(what)) }
     }
 
+    /// Reads the head of an array of at most `max` values, and returns its length.
     pub(super) fn array_len(&mut self, max: u32, what: &'static str) -> Result<u32, WireError> {
         let shortest = |len| match len {
             0..=0xf => 1,
@@ -44,7 +48,7 @@ impl<'a> Cursor<'a> {
         if found <= max { Ok(found) } else { Err(WireError::OutOfRange(what)) }
     }
 
-    /// A number that is computed with: at most [`MAX_COUNT`].
+    /// Reads an integer that the protocol computes with, of at most [`MAX_COUNT`].
     pub(super) fn uint<T: TryFrom<u64>>(&mut self, what: &'static str) -> Result<T, WireError> {
         let value = self.id(what)?;
         if value > MAX_COUNT {
@@ -53,7 +57,7 @@ impl<'a> Cursor<'a> {
         T::try_from(value).map_err(|_| WireError::OutOfRange(what))
     }
 
-    /// Any 64 bits.
+    /// Reads an id, which may use all 64 bits.
     pub(super) fn id(&mut self, what: &'static str) -> Result<u64, WireError> {
         let marker = self.peek().ok_or(WireError::Truncated)?;
         let rest = &mut self.rest;
@@ -65,11 +69,11 @@ impl<'a> Cursor<'a> {
             Marker::U64 => (decode::read_u64(rest), 1 << 32),
             _ => return Err(WireError::Malformed(what)),
         };
-        let value = value.map_err(|error| refusal(&error, what))?;
+        let value = value.map_err(|error| wire_error(&error, what))?;
         if value >= least { Ok(value) } else { Err(WireError::Malformed(what)) }
     }
 
-    /// Yes (1) or no (0).
+    /// Reads a flag: 1 is true, 0 is false.
     pub(super) fn flag(&mut self, what: &'static str) -> Result<bool, WireError> {
         match self.uint::<u8>(what)? {
             0 => Ok(false),
@@ -78,18 +82,22 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Reads a sequence number.
     pub(super) fn seq(&mut self, what: &'static str) -> Result<Seq, WireError> {
         Seq::new(self.uint(what)?).ok_or(WireError::OutOfRange(what))
     }
 
+    /// Reads the id of a consumer or of a publisher's inbox.
     pub(super) fn peer(&mut self) -> Result<PeerId, WireError> {
         self.id("peer id").map(PeerId)
     }
 
+    /// Reads the id of a session.
     pub(super) fn session(&mut self) -> Result<SessionId, WireError> {
         self.id("session id").map(SessionId)
     }
 
+    /// Reads a byte string of at most `max` bytes.
     pub(super) fn bin(&mut self, max: usize, what: &'static str) -> Result<&'a [u8], WireError> {
         let shortest = |len| match len {
             0..=0xff => 2,
@@ -100,6 +108,7 @@ impl<'a> Cursor<'a> {
         self.take(len as usize, max, what)
     }
 
+    /// Reads text of at most `max` bytes of UTF-8.
     pub(super) fn str(&mut self, max: usize, what: &'static str) -> Result<&'a str, WireError> {
         let shortest = |len| match len {
             0..=0x1f => 1,
@@ -112,7 +121,8 @@ impl<'a> Cursor<'a> {
         std::str::from_utf8(text).map_err(|_| WireError::Malformed(what))
     }
 
-    /// A length as one of rmp's functions reads it, in no more bytes than the shortest form has.
+    /// Reads a length with a function of `rmp`. The head must have as many bytes as `shortest`
+    /// says.
     fn length(
         &mut self,
         read: impl FnOnce(&mut &'a [u8]) -> Result<u32, ValueReadError>,
@@ -120,11 +130,12 @@ impl<'a> Cursor<'a> {
         what: &'static str,
     ) -> Result<u32, WireError> {
         let before = self.rest.len();
-        let len = read(&mut self.rest).map_err(|error| refusal(&error, what))?;
+        let len = read(&mut self.rest).map_err(|error| wire_error(&error, what))?;
         let used = before - self.rest.len();
         if used == shortest(len) { Ok(len) } else { Err(WireError::Malformed(what)) }
     }
 
+    /// Borrows the next `len` bytes, if `len` is at most `max`.
     fn take(&mut self, len: usize, max: usize, what: &'static str) -> Result<&'a [u8], WireError> {
         if len > max {
             return Err(WireError::OutOfRange(what));
@@ -134,14 +145,14 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
-    /// The whole input must have been read: bytes behind the last field are no part of the protocol.
+    /// Ends decoding. Bytes behind the last field are an error.
     pub(super) fn finish(self) -> Result<(), WireError> {
         if self.rest.is_empty() { Ok(()) } else { Err(WireError::Malformed("trailing bytes")) }
     }
 }
 
-/// A slice fails to be read in one way only: by ending.
-fn refusal(error: &ValueReadError, what: &'static str) -> WireError {
+/// Converts an error of `rmp`. An I/O error means that the slice has ended.
+fn wire_error(error: &ValueReadError, what: &'static str) -> WireError {
     match error {
         ValueReadError::TypeMismatch(_) => WireError::Malformed(what),
         ValueReadError::InvalidMarkerRead(_) | ValueReadError::InvalidDataRead(_) => {

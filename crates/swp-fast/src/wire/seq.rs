@@ -1,18 +1,22 @@
-//! Numbers that name things on the wire: frames, sessions, peers.
+//! Sequence numbers of frames, and the ids of sessions and peers.
 
 use std::fmt;
 
-/// The largest frame number. At a million frames a second it lasts for 146,000 years, so numbers
-/// never wrap, and anything above it from the network is refused rather than computed with.
+/// The largest sequence number.
+///
+/// No session lasts long enough to reach this bound, so sequence numbers never wrap. Decoders
+/// refuse larger sequence numbers. The sum of two sequence numbers fits a `u64`.
 pub const MAX_SEQ: u64 = 1 << 62;
 
-/// The largest number of any other kind: byte offsets, windows, counters. As with frame numbers, two of
-/// them can always be added. Ids alone use all 64 bits.
+/// The largest integer of any other kind: byte offsets, windows, counters. Only ids use all 64
+/// bits.
 ///
-/// A larger number is refused when it is read, and held at this bound when it is written.
+/// Decoders refuse a larger integer. Encoders write this bound in place of a larger one. The sum of
+/// two such integers fits a `u64`.
 pub const MAX_COUNT: u64 = MAX_SEQ;
 
-/// The number of a data frame within its session, counted from 0, dense.
+/// The sequence number of a data frame within its session: consecutive, from 0, at most
+/// [`MAX_SEQ`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Seq(u64);
 
@@ -20,30 +24,31 @@ impl Seq {
     /// The first frame of a session.
     pub const ZERO: Seq = Seq(0);
 
-    /// `None` above [`MAX_SEQ`].
+    /// Creates a sequence number. Returns `None` if `value` is above [`MAX_SEQ`].
     pub const fn new(value: u64) -> Option<Seq> {
         if value <= MAX_SEQ { Some(Seq(value)) } else { None }
     }
 
-    /// The plain number.
+    /// Returns the sequence number as an integer.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// The number after this one.
+    /// Returns the next sequence number, or [`MAX_SEQ`] if this is the last.
     #[must_use]
     pub const fn next(self) -> Seq {
         self.advance(1)
     }
 
-    /// `frames` further on, held at [`MAX_SEQ`].
+    /// Returns the sequence number `frames` after this one, at most [`MAX_SEQ`].
     #[must_use]
     pub const fn advance(self, frames: u64) -> Seq {
         let sum = self.0.saturating_add(frames);
         Seq(if sum > MAX_SEQ { MAX_SEQ } else { sum })
     }
 
-    /// How many frames lie from `earlier` up to, not including, this one; 0 if it is not earlier.
+    /// Returns the number of frames from `earlier`, inclusive, to this one, exclusive. Returns 0 if
+    /// `earlier` is later.
     pub const fn since(self, earlier: Seq) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -55,12 +60,13 @@ impl fmt::Display for Seq {
     }
 }
 
-/// One life of one publisher on one stream: 64 random bits. Frames of another session are counted
-/// and dropped before anything else in them is looked at.
+/// The id of a session, which is one run of a stream: 64 random bits. A consumer drops and counts
+/// the data frames of any other session by their header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
-/// One consumer: 64 random bits of its own choosing, from which its inbox subject is derived.
+/// The id of a consumer: 64 random bits that the consumer chooses. The consumer's inbox subject is
+/// derived from the id. A publisher's inbox has an id of the same kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub u64);
 

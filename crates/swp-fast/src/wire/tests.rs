@@ -1,5 +1,5 @@
-//! Tests of the wire as a whole: its exact bytes, and what hostile bytes can do to it. What concerns
-//! one file is tested beside that file.
+//! Tests of the whole wire format: its exact bytes, and its decoders under hostile input. The tests
+//! of a single file stand beside that file.
 
 pub(super) mod arb;
 mod golden;

@@ -5,7 +5,7 @@ use crate::wire::tests::arb;
 
 proptest! {
     #[test]
-    fn a_digest_fits_its_body_only(
+    fn digest_matches_its_own_body_only(
         body in arb::bytes(2000),
         at in any::<prop::sample::Index>(),
         flip in 1..=u8::MAX,
@@ -25,9 +25,9 @@ proptest! {
     }
 }
 
-/// RFC 3720, appendix B.4, and the published vector of blake3 for no input.
+/// RFC 3720 appendix B.4, and the published test vector of blake3 for no input.
 #[test]
-fn digests_are_the_published_ones() {
+fn digests_equal_the_published_vectors() {
     assert_eq!(Integrity::Crc32c.digest(&[0; 32]), Digest::Crc32c(0x8a91_36aa));
     assert_eq!(Integrity::Crc32c.digest(&[0xff; 32]), Digest::Crc32c(0x62a8_ab43));
     let empty = 0xaf13_49b9_f5f9_a1a6_a040_4dea_36dc_c949_u128;
@@ -36,23 +36,23 @@ fn digests_are_the_published_ones() {
 }
 
 #[test]
-fn names_and_numbers_of_integrity_read_back() {
+fn names_and_codes_of_integrity_read_back() {
     for integrity in [Integrity::Blake3, Integrity::Crc32c, Integrity::None] {
         assert_eq!(integrity.to_string().parse(), Ok(integrity));
         assert_eq!(Integrity::from_code(integrity.code()), Some(integrity));
     }
     assert!((3..=u8::MAX).all(|code| Integrity::from_code(code).is_none()));
     let error = "md5".parse::<Integrity>().map_err(|error| error.to_string());
-    assert_eq!(error, Err("'md5' is none of blake3, crc32c, none".to_owned()));
+    assert_eq!(error, Err("unknown digest 'md5': use blake3, crc32c or none".to_owned()));
 }
 
 #[test]
-fn a_key_does_not_show_itself() {
+fn debug_output_does_not_contain_the_key() {
     assert_eq!(format!("{:?}", Key::from_bytes([7; 32])), "Key(..)");
 }
 
 #[test]
-fn another_secret_makes_another_key() {
+fn different_secrets_derive_different_keys() {
     assert_ne!(Key::derive(b"one"), Key::derive(b"two"));
     assert_eq!(Key::derive(b"one"), Key::derive(b"one"));
 }

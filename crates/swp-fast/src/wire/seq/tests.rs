@@ -4,7 +4,7 @@ use super::*;
 
 proptest! {
     #[test]
-    fn numbers_stay_within_bounds(value in any::<u64>(), frames in any::<u64>()) {
+    fn sequence_numbers_never_exceed_their_bound(value in any::<u64>(), frames in any::<u64>()) {
         prop_assert_eq!(Seq::new(value).is_some(), value <= MAX_SEQ);
         let seq = Seq::new(value & (MAX_SEQ - 1)).expect("within bounds");
         let later = seq.advance(frames);
@@ -16,13 +16,13 @@ proptest! {
 }
 
 #[test]
-fn the_last_number_has_no_next() {
+fn last_sequence_number_is_its_own_next() {
     let last = Seq::new(MAX_SEQ).expect("within bounds");
     assert_eq!(last.next(), last);
 }
 
 #[test]
-fn ids_are_shown_in_full() {
+fn ids_are_displayed_with_all_digits() {
     assert_eq!(SessionId(0xab).to_string(), "00000000000000ab");
     assert_eq!(PeerId(u64::MAX).to_string(), "ffffffffffffffff");
     assert_eq!(Seq::ZERO.next().to_string(), "1");

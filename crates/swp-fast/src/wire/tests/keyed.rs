@@ -1,4 +1,4 @@
-//! What a key protects: each frame, its place in the stream, and its session.
+//! What a key protects: the body of every frame, its position in the stream, and its session.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -6,20 +6,20 @@ use proptest::prelude::*;
 use super::arb;
 use crate::wire::*;
 
-/// The frame with another header in front of its body, under the old check: what somebody without the
-/// key can make of a frame that was overheard.
+/// Returns the frame with another header and the old tag, as an attacker without the key can build
+/// it from a recorded frame.
 fn with_header(sealer: &Sealer, frame: &Bytes, header: &Header) -> Bytes {
-    let body = &sealer.open(frame).expect("in order").body;
+    let body = &sealer.open(frame).expect("valid frame").body;
     let head = &frame[..frame.len() - body.len()];
     let tag = &head[head.len() - 18..];
-    let mut room = [0; MAX_HEADER];
-    let start = sealer.put_header(&mut room, header);
-    Bytes::from([&room[start..MAX_HEADER - 18], tag, body].concat())
+    let mut space = [0; MAX_HEADER];
+    let start = sealer.put_header(&mut space, header);
+    Bytes::from([&space[start..MAX_HEADER - 18], tag, body].concat())
 }
 
 proptest! {
     #[test]
-    fn only_holders_of_the_key_are_heard(
+    fn only_a_frame_sealed_with_the_key_opens(
         header in arb::header(),
         messages in arb::messages(),
         key in arb::key(),
@@ -36,9 +36,9 @@ proptest! {
             error
         };
         prop_assert_eq!(error(&Sealer::default(), &frame), Some(WireError::WrongKey));
-        let stranger = Sealer::new(Some(other));
-        prop_assert_eq!(error(&stranger, &frame), Some(WireError::WrongKey));
-        let forged = arb::data_frame(&stranger, header, Integrity::Blake3, &messages);
+        let other_sealer = Sealer::new(Some(other));
+        prop_assert_eq!(error(&other_sealer, &frame), Some(WireError::WrongKey));
+        let forged = arb::data_frame(&other_sealer, header, Integrity::Blake3, &messages);
         prop_assert_eq!(error(&sealer, &forged), Some(WireError::WrongKey));
         for integrity in [Integrity::Blake3, Integrity::Crc32c, Integrity::None] {
             let bare = arb::data_frame(&Sealer::default(), header, integrity, &messages);
@@ -47,7 +47,7 @@ proptest! {
     }
 
     #[test]
-    fn a_frame_cannot_be_moved_or_refilled(
+    fn neither_header_nor_body_of_a_frame_can_be_replaced(
         header in arb::header(),
         messages in arb::messages(),
         key in arb::key(),
@@ -56,7 +56,7 @@ proptest! {
     ) {
         let sealer = Sealer::new(Some(key));
         let frame = arb::data_frame(&sealer, header, Integrity::Blake3, &messages);
-        let good = sealer.open(&frame).expect("in order");
+        let good = sealer.open(&frame).expect("valid frame");
         let digest = good.header.digest;
 
         let changes = [
@@ -75,16 +75,16 @@ proptest! {
         let head = &frame[..frame.len() - good.body.len()];
         let refilled = Bytes::from([head, &other_body].concat());
         prop_assert_eq!(sealer.open(&refilled).err(), Some(WireError::Corrupt("body")));
-        // With a digest that fits the new body, the tag no longer fits the header.
+        // The digest matches the new body here, and the tag does not match the header.
         let fitting = Header { digest: Digest::blake3(&other_body), ..good.header };
         prop_assert_ne!(fitting.digest, digest);
         let refilled = with_header(&sealer, &frame, &fitting);
         prop_assert_eq!(sealer.open(&refilled).err(), Some(WireError::WrongKey));
     }
 
-    /// A crc32c can be met by whoever likes, so under a key it protects a body from nobody.
+    /// An attacker can construct a body for a given crc32c.
     #[test]
-    fn with_a_key_the_body_must_be_covered_by_blake3(
+    fn key_requires_a_blake3_digest(
         header in arb::header(),
         messages in arb::messages(),
         key in arb::key(),
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn control_frames_are_authenticated_too(
+    fn control_frame_opens_with_its_key_only(
         control in arb::control(),
         session in arb::session(),
         seq in arb::seq(),
@@ -108,19 +108,19 @@ proptest! {
         prop_assume!(key != other);
         let sealer = Sealer::new(Some(key));
         let frame = sealer.seal_control(session, 3, seq, &control);
-        prop_assert_eq!(sealer.open(&frame).expect("in order").control(), Some(Ok(control.clone())));
-        let refused = [(Sealer::default(), WireError::WrongKey), (Sealer::new(Some(other)), WireError::WrongKey)];
-        for (receiver, error) in refused {
-            prop_assert_eq!(receiver.open(&frame).err(), Some(error));
+        let opened = sealer.open(&frame).expect("valid frame");
+        prop_assert_eq!(opened.control(), Some(Ok(control.clone())));
+        for receiver in [Sealer::default(), Sealer::new(Some(other))] {
+            prop_assert_eq!(receiver.open(&frame).err(), Some(WireError::WrongKey));
         }
         let bare = Sealer::default().seal_control(session, 3, seq, &control);
         prop_assert_eq!(sealer.open(&bare).err(), Some(WireError::Unauthenticated));
     }
 }
 
-/// A tag that is shorter or longer than ours is no tag, whatever its first bytes are.
+/// Even if the first bytes of a shorter or longer tag match.
 #[test]
-fn a_tag_has_sixteen_bytes() {
+fn tag_of_any_length_but_sixteen_bytes_is_refused() {
     let sealer = Sealer::new(Some(Key::from_bytes([7; 32])));
     let header = Header {
         kind: Kind::Data,
@@ -129,9 +129,9 @@ fn a_tag_has_sixteen_bytes() {
         seq: Seq::ZERO,
         digest: Digest::blake3(b""),
     };
-    let mut room = [0; MAX_HEADER];
-    let start = sealer.put_header(&mut room, &header);
-    let (head, tag) = room[start..].split_at(MAX_HEADER - start - 16);
+    let mut space = [0; MAX_HEADER];
+    let start = sealer.put_header(&mut space, &header);
+    let (head, tag) = space[start..].split_at(MAX_HEADER - start - 16);
     let head = &head[..head.len() - 2];
     for len in 0..40_u8 {
         let tag: Vec<u8> = tag.iter().copied().chain([0; 24]).take(usize::from(len)).collect();
