@@ -12,8 +12,8 @@ use bytes::Bytes;
 use clap::Args;
 use rustix::fs::Advice;
 use swp_fast::wire::Integrity;
-use swp_replay::capture::Capture;
-use swp_replay::disk::{DEFAULT_MEMORY_BYTES, DEFAULT_READS_IN_FLIGHT, Disk, DiskOptions, Engine};
+use swp_replay::capture::{BlockReader, Capture};
+use swp_replay::disk::{DEFAULT_MEMORY_BYTES, DEFAULT_READS_IN_FLIGHT, DiskOptions, Engine};
 
 use crate::Failure;
 use crate::peers::{replay, swp};
@@ -248,12 +248,12 @@ fn sweep(options: &Options, stage: &mut Stage, bytes: u64) -> Result<Vec<Replay>
 }
 
 async fn read_through(capture: &Capture, options: DiskOptions) -> Result<u64, Failure> {
-    let mut disk = Disk::start(capture, options).await?;
-    if !disk.report().direct {
+    let mut blocks = BlockReader::start(capture, 0, options).await?;
+    if !blocks.report().direct {
         return Err("this file system has no direct reads; set TMPDIR to one that has".into());
     }
     let mut bytes = 0;
-    while let Some(block) = disk.next().await {
+    while let Some(block) = blocks.next().await {
         bytes += block?.buffer.as_ref().len() as u64;
     }
     Ok(bytes)

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use swp_fast::wire::Integrity;
 use swp_fast::{PackedBody, Publisher};
-use swp_replay::capture::Capture;
-use swp_replay::disk::{Disk, DiskOptions};
+use swp_replay::capture::{BlockReader, Capture};
+use swp_replay::disk::DiskOptions;
 
 use super::{Outcome, swp};
 use crate::Failure;
@@ -17,8 +17,8 @@ pub(crate) async fn play(
     capture: &Capture,
     options: DiskOptions,
 ) -> Result<(), Failure> {
-    let mut disk = Disk::start(capture, options).await?;
-    while let Some(block) = disk.next().await {
+    let mut blocks = BlockReader::start(capture, 0, options).await?;
+    while let Some(block) = blocks.next().await {
         let block = block?;
         let bodies = block.frames.iter().map(|frame| PackedBody {
             range: frame.range(),

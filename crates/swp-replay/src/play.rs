@@ -10,8 +10,8 @@ use swp_fast::{
     Endpoint, LateJoin, LostReason, PackedBody, PublishConfig, PublishResume, Publisher,
     PublisherStats, SenderEvent, Slow,
 };
-use swp_replay::capture::{Block, Capture, CaptureError, Unpacker};
-use swp_replay::disk::{Disk, DiskOptions};
+use swp_replay::capture::{Block, BlockReader, Capture, CaptureError, Unpacker};
+use swp_replay::disk::DiskOptions;
 use swp_replay::past;
 
 use crate::cli::{Late, OnSlow, PlayArgs};
@@ -95,7 +95,7 @@ pub(crate) async fn play(args: &PlayArgs, report: &mut Report) -> Result<(), Err
 /// What must be there before a replay can begin.
 struct Stage {
     capture: Capture,
-    disk: Disk,
+    disk: BlockReader,
     broker: Broker,
     publisher: Publisher,
     saved: Option<SavedFile>,
@@ -159,9 +159,8 @@ async fn set_up(
         config.resume = Some(point);
         config.min_consumers = config.min_consumers.saturating_sub(file.through()).max(1);
     }
-    let disk_options =
-        DiskOptions { engine: args.io, first_block: skip.block, ..DiskOptions::default() };
-    let disk = Disk::start(&capture, disk_options).await?;
+    let disk_options = DiskOptions { engine: args.io, ..DiskOptions::default() };
+    let disk = BlockReader::start(&capture, skip.block, disk_options).await?;
     if let Some(why) = disk.report().why.as_ref().filter(|_| !quiet) {
         eprintln!("{why}; reading with pread");
     }
@@ -255,7 +254,7 @@ impl Player<'_> {
     /// Sends everything, and says meanwhile how far it is.
     async fn run(
         &self,
-        disk: Disk,
+        disk: BlockReader,
         progress: &mut Progress,
         started: &mut Instant,
     ) -> Result<(), Error> {
@@ -317,7 +316,7 @@ impl Player<'_> {
     }
 
     /// The blocks, one after the other.
-    async fn send_all(&self, mut disk: Disk) -> Result<(), Error> {
+    async fn send_all(&self, mut disk: BlockReader) -> Result<(), Error> {
         let packed =
             self.capture.superblock().body_bytes as usize <= self.publisher.max_body_bytes();
         let mut unpacker = Unpacker::default();

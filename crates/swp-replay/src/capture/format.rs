@@ -69,9 +69,9 @@
 /// The version of the format that this crate writes and reads.
 pub const VERSION: u32 = 1;
 
-/// Blocks start at multiples of this many bytes: the largest logical block that disks ask of direct
-/// reads, and the size of a page.
-pub const ALIGN: usize = 4096;
+/// Blocks start at multiples of this many bytes, so that direct reads can fetch them. Part of the
+/// format: 4096 in version 1.
+pub use crate::disk::ALIGN;
 
 /// The longest block in bytes. It bounds what a reader allocates for one.
 pub const MAX_BLOCK: usize = 16 << 20;

@@ -1,13 +1,16 @@
 //! The capture file: a stored stream of ready-to-send frame bodies.
 //!
 //! [`CaptureWriter`] packs records into bodies and bodies into blocks, or takes over bodies as a
-//! consumer received them. [`Capture`] opens a file, says what is in it, and gives out its blocks
-//! ([`Blocks`]) or its records ([`Records`]); for replay at the speed of the disk see [`crate::disk`].
-//! A file that was not finished, or is damaged, opens as well and says so ([`Recovered`]).
+//! consumer received them. [`Capture`] opens a file and describes its content. [`Blocks`] and
+//! [`Records`] read the file with blocking calls. [`BlockReader`] reads blocks at the speed of the
+//! disk, through [`crate::disk`].
+//!
+//! A file that is unfinished or damaged opens as well, and [`Recovered`] says what is missing.
 //!
 //! The bytes of the file are described in [`mod@format`].
 
 mod block;
+mod block_reader;
 mod content;
 mod error;
 pub mod format;
@@ -27,6 +30,7 @@ mod writer;
 mod tests;
 
 pub use block::{Block, FrameEntry};
+pub use block_reader::BlockReader;
 pub use content::ContentDigest;
 pub use error::{CaptureError, WriteError};
 pub use format::ALIGN;

@@ -174,12 +174,8 @@ impl Capture {
         Records::new(self.blocks(0))
     }
 
-    pub(crate) fn entries(&self) -> Arc<[IndexEntry]> {
-        Arc::clone(&self.index)
-    }
-
     /// Checks the block in `buffer`, which was read from where `entry` says.
-    pub(crate) fn decode(
+    pub(super) fn decode(
         &self,
         buffer: PooledBuf,
         entry: &IndexEntry,
@@ -189,7 +185,7 @@ impl Capture {
     }
 
     /// A read of the block of `entry` failed.
-    pub(crate) fn read_error(&self, entry: &IndexEntry, error: io::Error) -> CaptureError {
+    pub(super) fn read_error(&self, entry: &IndexEntry, error: io::Error) -> CaptureError {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => {
                 CaptureError::corrupt(&self.path, entry.number, "cut short")

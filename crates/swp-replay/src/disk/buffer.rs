@@ -1,14 +1,14 @@
-//! Aligned buffers that go back to their pool by themselves.
+//! Aligned buffers that return to their pool when they are dropped.
 //!
-//! A buffer is a plain `Vec` that is a page larger than asked for, and the aligned run of bytes within
-//! it. That costs 4 KiB a buffer and saves every line of unsafe code: the allocation never moves, so
-//! the run stays aligned, and io_uring takes a `Vec` as it is.
+//! A buffer is an aligned range of a plain `Vec` that is one page longer than the range. The
+//! allocation never moves, so the range stays aligned, and io_uring accepts a `Vec` as it is. The
+//! additional page spares the crate all unsafe code.
 
 use tokio::sync::mpsc;
 
-use crate::capture::ALIGN;
+use super::ALIGN;
 
-/// Memory of a fixed size whose first byte lies at a multiple of 4 KiB, as direct reads demand.
+/// Memory of a fixed size whose first byte lies at a multiple of [`ALIGN`].
 #[derive(Debug)]
 pub(super) struct AlignedBuf {
     memory: Vec<u8>,
@@ -17,7 +17,7 @@ pub(super) struct AlignedBuf {
 }
 
 impl AlignedBuf {
-    /// Zeroed memory; the system provides the pages as they are first written to.
+    /// Allocates zeroed memory. The system provides each page when it is first written.
     fn new(capacity: usize) -> AlignedBuf {
         let memory = vec![0; capacity + ALIGN];
         let address = memory.as_ptr().addr();
@@ -26,7 +26,8 @@ impl AlignedBuf {
     }
 }
 
-/// A fixed number of buffers of one size. They are made when first needed and reused from then on.
+/// A fixed number of buffers of one size. A buffer is allocated when it is first needed, and reused
+/// from then on.
 #[derive(Debug)]
 pub struct Pool {
     free: mpsc::Receiver<AlignedBuf>,
@@ -36,32 +37,37 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of `count` buffers (at least one) of `buffer_bytes` each. Memory: their product, and a
-    /// page a buffer.
+    /// Creates a pool of `count` buffers (at least one) of `buffer_bytes` each. Memory: the product
+    /// of the two, and one page for each buffer.
     pub fn new(count: usize, buffer_bytes: usize) -> Pool {
         let count = count.max(1);
         let (home, free) = mpsc::channel(count);
         Pool { free, home, buffer_bytes, unmade: count }
     }
 
-    /// How many bytes a buffer holds.
+    /// The size of a buffer in bytes.
     pub fn buffer_bytes(&self) -> usize {
         self.buffer_bytes
     }
 
-    /// A buffer of `len` bytes (cut to the pool's size), content unspecified; waits until one is free.
+    /// Waits for a free buffer and returns it with `len` bytes, at most [`Pool::buffer_bytes`]. Its
+    /// content is unspecified.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it completes, no buffer is lost.
     pub async fn take(&mut self, len: usize) -> PooledBuf {
         if let Some(buffer) = self.try_take(len) {
             return buffer;
         }
-        // The pool holds a sender itself, so the channel never closes under it.
+        // The pool holds a sender itself, so the channel stays open.
         match self.free.recv().await {
             Some(buffer) => self.hand_out(buffer, len),
             None => self.take_or_make(len),
         }
     }
 
-    /// A buffer if one is free.
+    /// Returns a buffer of `len` bytes if one is free.
     pub fn try_take(&mut self, len: usize) -> Option<PooledBuf> {
         if let Ok(buffer) = self.free.try_recv() {
             return Some(self.hand_out(buffer, len));
@@ -71,7 +77,8 @@ impl Pool {
         Some(self.hand_out(buffer, len))
     }
 
-    /// A buffer that is free, or a new one beyond the pool's number, freed when there are enough.
+    /// Returns a free buffer, or allocates one beyond the pool's count. When a buffer is dropped and
+    /// the pool is full, its memory is freed.
     pub(crate) fn take_or_make(&mut self, len: usize) -> PooledBuf {
         self.try_take(len).unwrap_or_else(|| self.hand_out(AlignedBuf::new(self.buffer_bytes), len))
     }
@@ -82,11 +89,13 @@ impl Pool {
     }
 }
 
-/// A buffer out of a [`Pool`], its first byte at a multiple of 4 KiB. It goes back when it is dropped;
-/// as the owner of a `Bytes` (`Bytes::from_owner`), when the last slice of that is dropped.
+/// A buffer of a [`Pool`]. Its first byte lies at a multiple of [`ALIGN`].
+///
+/// The buffer returns to the pool when it is dropped. If a `Bytes` owns the buffer
+/// (`Bytes::from_owner`), it returns when the last slice of the `Bytes` is dropped.
 #[derive(Debug)]
 pub struct PooledBuf {
-    /// `None` only once it has gone back; its memory is empty only while a read is filling it.
+    /// `None` only after the drop. The memory is empty only while a read owns it.
     buffer: Option<AlignedBuf>,
     len: usize,
     home: mpsc::Sender<AlignedBuf>,
@@ -98,13 +107,13 @@ impl PooledBuf {
         self.len
     }
 
-    /// Whether it has no bytes.
+    /// Returns true if the buffer has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The allocation, for a read to own, and where in it the buffer starts. Until
-    /// [`PooledBuf::put_memory`] the buffer has no bytes.
+    /// Takes the allocation, for a read to own. Returns it with the position where the buffer
+    /// starts. The buffer has no bytes until [`PooledBuf::put_memory`].
     pub(super) fn take_memory(&mut self) -> (Vec<u8>, usize) {
         match self.buffer.as_mut() {
             Some(buffer) => (std::mem::take(&mut buffer.memory), buffer.start),
@@ -112,7 +121,7 @@ impl PooledBuf {
         }
     }
 
-    /// Brings the allocation back.
+    /// Puts the allocation back after the read.
     pub(super) fn put_memory(&mut self, memory: Vec<u8>) {
         if let Some(buffer) = self.buffer.as_mut() {
             buffer.memory = memory;
@@ -145,12 +154,15 @@ impl Drop for PooledBuf {
         let away = self.buffer.as_ref().is_some_and(|buffer| buffer.memory.is_empty());
         debug_assert!(
             !away || std::thread::panicking(),
-            "a read was given up, see uring::read_all"
+            "a read was dropped in flight, see uring::read_all"
         );
-        // Refused where the pool is gone or has enough: then the memory is freed here. One whose
-        // memory is still with a read must not go back.
+        // The pool refuses the buffer if the pool is gone or full: then the memory is freed here. A
+        // buffer whose memory a read still owns must not return.
         if let Some(buffer) = self.buffer.take().filter(|buffer| !buffer.memory.is_empty()) {
             let _ = self.home.try_send(buffer);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,26 +1,28 @@
-//! The plain engine: one read at a time.
+//! The pread engine: one read at a time.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::{Job, no_direct, open};
-use crate::capture::ALIGN;
-use crate::disk::Pool;
+use super::ALIGN;
+use super::buffer::Pool;
+use super::engine::{no_direct, open};
+use super::read_ahead::Job;
 
-/// A file, opened in the way that works.
+/// A file that is open for reading, directly where the file system allows it.
 pub(super) struct Reader {
     file: File,
-    /// Whether it reads past the page cache.
+    /// Whether reads go past the page cache.
     pub(super) direct: bool,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Reader {
-    /// Opens the file, directly if asked to and where that is possible.
+    /// Opens the file. If `direct` is set and the file system has no direct reads, opens the file
+    /// without them.
     pub(super) fn new(path: &Path, direct: bool) -> io::Result<Reader> {
-        // Nothing but the waiting for buffers and receivers is asynchronous here.
+        // Only the waits for buffers and for the caller are asynchronous here.
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         match open_probed(path, direct) {
             Ok(file) => Ok(Reader { file, direct, runtime }),
@@ -31,14 +33,15 @@ impl Reader {
         }
     }
 
-    /// Reads until the end, or until nobody listens.
+    /// Reads every extent. Returns early if the caller drops the receiver.
     pub(super) fn run(self, job: Job) {
         let Reader { file, runtime, .. } = self;
         runtime.block_on(read_all(file, job));
     }
 }
 
-/// Some file systems take the flag and refuse the read.
+/// Opens the file and reads its first page, because some file systems accept the flag for direct
+/// reads and refuse the read.
 fn open_probed(path: &Path, direct: bool) -> io::Result<File> {
     let file = open(path, direct)?;
     let mut page = Pool::new(1, ALIGN).take_or_make(ALIGN);
@@ -46,16 +49,16 @@ fn open_probed(path: &Path, direct: bool) -> io::Result<File> {
     Ok(file)
 }
 
-async fn read_all(file: File, mut job: Job) {
-    let entries = job.entries.clone();
-    for entry in entries.iter().skip(job.first) {
+async fn read_all(file: File, job: Job) {
+    let Job { extents, mut pool, out, .. } = job;
+    for extent in extents {
         let mut buffer = tokio::select! {
-            () = job.out.closed() => return,
-            buffer = job.pool.take(entry.len) => buffer,
+            () = out.closed() => return,
+            buffer = pool.take(extent.len) => buffer,
         };
-        // The thread is this engine's own, so it may block.
-        let read = file.read_exact_at(buffer.as_mut(), entry.offset);
-        if !job.deliver(entry, read, buffer).await {
+        // The engine owns this thread, so the read may block it.
+        let read = file.read_exact_at(buffer.as_mut(), extent.offset);
+        if out.send(read.map(|()| buffer)).await.is_err() {
             return;
         }
     }

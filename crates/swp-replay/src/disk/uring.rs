@@ -1,4 +1,4 @@
-//! The io_uring engine: several reads in flight, handed on in the order of the file.
+//! The io_uring engine: several reads in flight, passed on in the order of the extents.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -10,20 +10,24 @@ use futures_util::stream::{FuturesOrdered, StreamExt};
 use tokio_uring::buf::BoundedBuf;
 use tokio_uring::fs::File;
 
-use super::{Job, MAX_READS_IN_FLIGHT, Pool, PooledBuf, no_direct, open};
-use crate::capture::{ALIGN, IndexEntry};
+use super::buffer::{Pool, PooledBuf};
+use super::engine::{no_direct, open};
+use super::read_ahead::{Job, MAX_READS_IN_FLIGHT};
+use super::{ALIGN, Extent};
 
-/// A ring, and the file opened in the way that works with it.
+/// A ring, and a file that is open for reading through it.
 pub(super) struct Ring {
     runtime: tokio_uring::Runtime,
     file: std::fs::File,
-    /// Whether it reads past the page cache.
+    /// Whether reads go past the page cache.
     pub(super) direct: bool,
 }
 
 impl Ring {
-    /// Sets a ring up and reads a page of the file through it: kernels that have rings and not this
-    /// operation, and systems that forbid either, show themselves here.
+    /// Sets up a ring and reads the first page of the file through it.
+    ///
+    /// The read fails on kernels that have rings without this operation, and on systems that forbid
+    /// the operation.
     pub(super) fn new(path: &Path, direct: bool) -> io::Result<Ring> {
         let runtime =
             tokio_uring::Runtime::new(tokio_uring::builder().entries(MAX_READS_IN_FLIGHT as u32))?;
@@ -38,7 +42,7 @@ impl Ring {
         }
     }
 
-    /// Reads until the end, or until nobody listens.
+    /// Reads every extent. Returns early if the caller drops the receiver.
     pub(super) fn run(self, job: Job) {
         let Ring { runtime, file, .. } = self;
         runtime.block_on(read_all(File::from_std(file), job));
@@ -51,17 +55,19 @@ fn probe(runtime: &tokio_uring::Runtime, file: std::fs::File) -> io::Result<std:
     runtime.block_on(async move {
         let page = Pool::new(1, ALIGN).take_or_make(ALIGN);
         let file = File::from_std(file);
-        read(&file, page, 0).await.0
+        read(&file, page, 0).await
     })?;
     Ok(again)
 }
 
-/// A read under way, and in the end its entry, its outcome and its buffer.
-type Reads<'a> = FuturesOrdered<LocalBoxFuture<'a, (IndexEntry, io::Result<()>, PooledBuf)>>;
+/// The reads in flight. Each yields its buffer.
+type Reads<'a> = FuturesOrdered<LocalBoxFuture<'a, io::Result<PooledBuf>>>;
 
-/// Reads and passes on. However that ends, the ring goes away only when the kernel has finished every
-/// read: tokio-uring 0.5 frees the memory of reads that were given up before it cancels them
-/// (`Driver::drop` replaces their `Lifecycle::Ignored`), and the kernel would write into freed memory.
+/// Reads every extent, and returns only when the kernel has finished every read.
+///
+/// The ring must outlive the reads: tokio-uring 0.5 frees the memory of dropped reads before it
+/// cancels them (`Driver::drop` replaces their `Lifecycle::Ignored`). The kernel would then write
+/// into freed memory.
 async fn read_all(file: File, job: Job) {
     let mut reads = Reads::new();
     let ended = AssertUnwindSafe(pass_on(&file, job, &mut reads)).catch_unwind().await;
@@ -71,28 +77,26 @@ async fn read_all(file: File, job: Job) {
     }
 }
 
-async fn pass_on<'a>(file: &'a File, mut job: Job, reads: &mut Reads<'a>) {
-    let entries = job.entries.clone();
-    let mut ahead = entries.iter().skip(job.first).peekable();
+/// Keeps reads in flight and sends their buffers to the caller.
+async fn pass_on<'a>(file: &'a File, job: Job, reads: &mut Reads<'a>) {
+    let Job { extents, reads_in_flight, mut pool, out } = job;
+    let mut ahead = extents.into_iter().peekable();
     loop {
-        let next = ahead.peek().filter(|_| reads.len() < job.reads_in_flight).copied();
+        let next = ahead.peek().filter(|_| reads.len() < reads_in_flight).copied();
         if next.is_none() && reads.is_empty() {
             return;
         }
-        let wanted = next.map_or(0, |entry| entry.len);
+        let wanted = next.map_or(0, |extent| extent.len);
         tokio::select! {
             biased;
-            () = job.out.closed() => return,
-            buffer = job.pool.take(wanted), if next.is_some() => {
-                if let Some(entry) = ahead.next().cloned() {
-                    reads.push_back(Box::pin(async move {
-                        let (read, buffer) = read(file, buffer, entry.offset).await;
-                        (entry, read, buffer)
-                    }));
+            () = out.closed() => return,
+            buffer = pool.take(wanted), if next.is_some() => {
+                if let Some(Extent { offset, .. }) = ahead.next() {
+                    reads.push_back(Box::pin(read(file, buffer, offset)));
                 }
             }
-            Some((entry, read, buffer)) = reads.next(), if !reads.is_empty() => {
-                if !job.deliver(&entry, read, buffer).await {
+            Some(read) = reads.next(), if !reads.is_empty() => {
+                if out.send(read).await.is_err() {
                     return;
                 }
             }
@@ -100,9 +104,9 @@ async fn pass_on<'a>(file: &'a File, mut job: Job, reads: &mut Reads<'a>) {
     }
 }
 
-/// Fills the buffer from `offset` on. The kernel owns the memory while it does: to be awaited to its end,
-/// see [`read_all`].
-async fn read(file: &File, mut buffer: PooledBuf, offset: u64) -> (io::Result<()>, PooledBuf) {
+/// Fills the buffer from `offset` on. The kernel owns the memory during the read, so the caller
+/// must await this future to its end (see [`read_all`]).
+async fn read(file: &File, mut buffer: PooledBuf, offset: u64) -> io::Result<PooledBuf> {
     let len = buffer.len();
     let (mut memory, start) = buffer.take_memory();
     let mut done = 0;
@@ -121,5 +125,5 @@ async fn read(file: &File, mut buffer: PooledBuf, offset: u64) -> (io::Result<()
         }
     };
     buffer.put_memory(memory);
-    (result, buffer)
+    result.map(|()| buffer)
 }
