@@ -9,8 +9,8 @@
 //!                   trailer      the last 48 bytes of the file: where the footer is
 //! ```
 //!
-//! All numbers are little-endian. Times are nanoseconds since the Unix epoch. Checks are crc32c and
-//! find accidental damage; the bodies are under blake3. Reserved bytes are zero.
+//! All integers are little-endian. Times are nanoseconds since the Unix epoch. Checks are crc32c:
+//! they find accidental damage. A blake3 digest covers each body. Reserved bytes are zero.
 //!
 //! ```text
 //! superblock                              block header
@@ -20,8 +20,8 @@
 //!   16  body bytes       4  limit            32  length           4  whole, a multiple of 4096
 //!   20  notes length     4  at most 3072     36  frames           4
 //!   24  file id         16  random           40  records          4  that END in this block
-//!   40  created          8                   44  first record     8  number of the first that ends here
-//!   48  notes              UTF-8             52  earliest time    8  of all records with a frame here
+//!   40  created          8                   44  first record     8  that ends here
+//!   48  notes              UTF-8             52  earliest time    8  of records with a frame here
 //! 4092  check            4  of bytes 0-4091  60  latest time      8
 //!                                            68  check            4  of bytes 0-67
 //!                                            72  table's check    4  of the frame table
@@ -30,14 +30,14 @@
 //!    0  offset           4  of the body, from the block's start
 //!    4  length           4  of the body, at least 1
 //!    8  records          4  that END in this frame
-//!   12  kind             1  0 packed messages, 1 a piece of a record
-//!   13  continues        1  1 where the piece is not its record's first, else 0
+//!   12  kind             1  0 packed messages, 1 a fragment of a record
+//!   13  continues        1  1 for a fragment that is not its record's first, else 0
 //!   14  reserved         2
 //!   16  earliest time    8  of the records in this frame
 //!   24  digest          16  first half of the blake3 hash of the body
 //!
-//! bodies, in the order of the table, each with at least 64 free bytes in front, where the sender
-//! writes the frame's header; a body and its header need no copying together.
+//! bodies, in the order of the table, each with at least 64 free bytes in front: the publisher
+//! writes the frame's header there, so header and body are contiguous without a copy.
 //!
 //! footer                                  index entry, one a block
 //!    0  magic            8  "SWPINDEX"        0  offset           8
@@ -58,13 +58,15 @@
 //!       check            4  of all before
 //! ```
 //!
-//! What a block says of records is about those that end in it, since one record may run over many
-//! frames and several blocks. Records are numbered from 0.
+//! A record may extend over many frames and several blocks. A block counts the records that end in
+//! it. Records are numbered from 0.
 //!
-//! In every version to come the magic, the version, and the check at the end of the superblock stay as
-//! they are, so that an old reader can refuse a new file in plain words. A file without a footer (the
-//! writer was interrupted) is read by looking for blocks at every multiple of 4 KiB; the file id keeps
-//! blocks of an older file in reused space from being taken for its own.
+//! Later versions of the format keep the magic, the version, and the check at the end of the
+//! superblock. An old reader can therefore name the version of a file that it cannot read.
+//!
+//! If the writer was interrupted, the file has no footer. A reader then searches for blocks at
+//! every multiple of 4 KiB. The file id distinguishes them from blocks of an older file in reused
+//! space.
 
 /// The version of the format that this crate writes and reads.
 pub const VERSION: u32 = 1;
@@ -73,30 +75,31 @@ pub const VERSION: u32 = 1;
 /// format: 4096 in version 1.
 pub use crate::disk::ALIGN;
 
-/// The longest block in bytes. It bounds what a reader allocates for one.
+/// The longest block in bytes. It bounds the memory that a reader allocates for a block.
 pub const MAX_BLOCK: usize = 16 << 20;
 
-/// The smallest block size that can be asked for: below it, padding to 4 KiB becomes noticeable.
+/// The smallest block size that can be set: below it, padding to 4 KiB becomes noticeable.
 pub const MIN_BLOCK_BYTES: usize = 64 << 10;
 
-/// The usual block size: large enough for full disk throughput with a few reads in flight, small
-/// enough that 24 of them are little memory.
+/// The default block size: large enough for full disk throughput with a few reads in flight, small
+/// enough that the buffers of a replay need little memory.
 pub const DEFAULT_BLOCK_BYTES: usize = 1 << 20;
 
-/// The usual limit of a body, and what a session packs for one consumer by default: about 16 KiB, at which a
-/// NATS server was measured to carry the most bytes a second, and just past a run of blake3.
+/// The default limit of a body: what a publisher packs by default for a single consumer. The reason
+/// stands beside [`swp_fast::wire::BODY_LIMIT`].
 pub const DEFAULT_BODY_BYTES: usize = swp_fast::wire::BODY_LIMIT;
 
-/// The smallest limit of a body that can be asked for.
+/// The smallest limit of a body that can be set.
 pub const MIN_BODY_BYTES: usize = 512;
 
 /// Free bytes in front of every body.
 pub const ROOM: usize = swp_fast::wire::MAX_HEADER;
 
-/// The longest body in bytes: what fits into the longest block with its header.
+/// The longest body in bytes: the longest block without its header.
 pub const MAX_BODY: usize = MAX_BLOCK - ALIGN;
 
-/// The most blocks in a file: 16 TiB at the usual size; 64 bytes of memory each while it is open.
+/// The most blocks in a file: 16 TiB at the default size. Each takes 64 bytes of memory while the
+/// file is open.
 pub const MAX_BLOCKS: usize = 1 << 24;
 
 /// The longest notes in the superblock, in bytes.
@@ -105,8 +108,8 @@ pub const MAX_NOTES: usize = 3072;
 /// The longest notes in the footer, in bytes.
 pub const MAX_END_NOTES: usize = 65_536;
 
-/// The superblock begins like a PNG: a byte that no text has, a name, an end of line that is lost
-/// where the file was taken for text.
+/// The superblock begins like a PNG: a byte that occurs in no text, a name, and an end of line that
+/// a transfer as text would change.
 pub(super) const SUPERBLOCK_MAGIC: [u8; 8] = *b"\x89SWPCAP\n";
 pub(super) const BLOCK_MAGIC: [u8; 8] = *b"SWPBLOCK";
 pub(super) const FOOTER_MAGIC: [u8; 8] = *b"SWPINDEX";
@@ -118,20 +121,20 @@ pub(super) const FOOTER_FIXED: usize = 128;
 pub(super) const INDEX_ENTRY: usize = 40;
 pub(super) const TRAILER: usize = 48;
 
-/// Tells the blocks of one file from those of any other.
+/// Distinguishes the blocks of one file from the blocks of any other.
 pub(super) type FileId = [u8; 16];
 
-/// The next multiple of [`ALIGN`].
+/// Returns the next multiple of [`ALIGN`].
 pub(super) const fn align_up(len: usize) -> usize {
     len.next_multiple_of(ALIGN)
 }
 
-/// Bytes of header and table in a block of `frames` frames.
+/// Returns the length of header and table in a block of `frames` frames.
 pub(super) const fn head_len(frames: usize) -> usize {
     BLOCK_HEADER + FRAME_ENTRY * frames
 }
 
-/// What is wrong with bytes that should be a part of a capture.
+/// The part of the format that some bytes violate.
 pub(super) type What = &'static str;
 
 /// Reads fields off the front of a slice.

@@ -1,4 +1,4 @@
-//! Opens captures, whole or damaged, and gives out their blocks in order.
+//! Opens captures, whole or damaged, and reads their blocks in order.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use super::recover::{Reason, Recovered, scan};
 use super::superblock::{Refused, Superblock};
 use crate::disk::{Pool, PooledBuf};
 
-/// An open capture: what it holds and where. Memory: the index, 64 bytes a block.
+/// An open capture: its content, and where each block lies. Memory: 64 bytes for each block.
 #[derive(Debug, Clone)]
 pub struct Capture {
     path: PathBuf,
@@ -29,8 +29,10 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Opens a capture. That takes two short reads, but for one that has no valid footer: then the
-    /// whole file is read, every body's digest compared, and index and totals are made anew.
+    /// Opens a capture, with two short reads.
+    ///
+    /// If the footer is missing or damaged, the whole file is read: every body is compared with its
+    /// digest, and index and totals are rebuilt.
     pub fn open(path: impl AsRef<Path>) -> Result<Capture, CaptureError> {
         let path = path.as_ref().to_owned();
         let (file, file_bytes) = open_file(&path)?;
@@ -58,9 +60,10 @@ impl Capture {
         Self::search(path, file, file_bytes, superblock, reason)
     }
 
-    /// Opens a capture by searching the whole file for what is intact, whatever its footer says: for
-    /// a file whose blocks are damaged. Of one that is whole everything is found, nothing is lost, and
-    /// [`Capture::recovered`] is `None`.
+    /// Opens a capture whose blocks may be damaged: searches the whole file for intact blocks, even
+    /// if the footer is valid.
+    ///
+    /// In a whole capture the search finds everything, and [`Capture::recovered`] is `None`.
     pub fn recover(path: impl AsRef<Path>) -> Result<Capture, CaptureError> {
         let path = path.as_ref().to_owned();
         let (file, file_bytes) = open_file(&path)?;
@@ -72,7 +75,7 @@ impl Capture {
         let (Ok(footer), Some(recovered)) = (footer, &mut capture.recovered) else {
             return Ok(capture);
         };
-        // The footer knows of blocks behind the last one that was found.
+        // The footer also counts the messages of blocks behind the last intact block.
         let missing = footer.totals.messages.saturating_sub(capture.totals.messages);
         recovered.lost_messages = recovered.lost_messages.max(missing);
         if reason == Reason::Blocks && recovered.lost_bytes == 0 && missing == 0 {
@@ -92,7 +95,7 @@ impl Capture {
         reason: Reason,
     ) -> Result<Capture, CaptureError> {
         let found = scan(&file, &path, file_bytes, superblock.file_id)?;
-        // What was written of the front last may not have come to the disk before the blocks.
+        // The last update of the superblock may have been lost although the blocks were written.
         superblock.body_bytes = superblock.body_bytes.max(found.longest_body as u32);
         let superblock_bytes = if reason == Reason::Superblock { ALIGN as u64 } else { 0 };
         Ok(Capture {
@@ -111,70 +114,71 @@ impl Capture {
         })
     }
 
-    /// The path that it was opened by.
+    /// The path by which the capture was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Length of the file.
+    /// Length of the file in bytes.
     pub fn file_bytes(&self) -> u64 {
         self.file_bytes
     }
 
-    /// What the front of the file says.
+    /// The superblock: the first page of the file.
     pub fn superblock(&self) -> &Superblock {
         &self.superblock
     }
 
-    /// What it holds, all in all; of a recovered capture, what is left.
+    /// Counts and times of the whole capture. For a recovered capture they cover what is intact.
     pub fn totals(&self) -> &Totals {
         &self.totals
     }
 
-    /// What was noted at the end; `None` where the footer is missing.
+    /// The notes that the writer added at the end; `None` if the footer is missing.
     pub fn ending(&self) -> Option<&Ending> {
         self.ending.as_ref()
     }
 
-    /// `Some` where the file is not as a writer that finished leaves it, and what that cost.
+    /// What is missing from a file that is unfinished or damaged; `None` for a whole file.
     pub fn recovered(&self) -> Option<&Recovered> {
         self.recovered.as_ref()
     }
 
-    /// Its blocks, in order.
+    /// Where the blocks lie, in order.
     pub fn index(&self) -> &[IndexEntry] {
         &self.index
     }
 
-    /// The length of its longest block in bytes: what a buffer must hold.
+    /// The length of the longest block in bytes: the size of a buffer that holds any block.
     pub fn largest_block(&self) -> usize {
         self.index.iter().map(|entry| entry.len).max().unwrap_or(ALIGN)
     }
 
-    /// The position in the index to start reading at so as to meet record number `seq` whole. Records
-    /// before it may come first, and before those the last pieces of one that began in an earlier block
-    /// ([`super::FrameEntry::continues`]).
+    /// Returns the position in the index from which reading yields the whole of record `seq`.
+    ///
+    /// The block may begin with the last fragments of an earlier record
+    /// ([`super::FrameEntry::continues`]), and with whole records before `seq`.
     pub fn block_of(&self, seq: u64) -> usize {
-        // The block before the first that begins with this number or a later one.
+        // The last block whose first record comes before `seq`.
         self.index.partition_point(|entry| entry.first_seq < seq).saturating_sub(1)
     }
 
-    /// The blocks in order, from the one at `position` in the index on.
+    /// Reads the blocks in order, from the one at `position` in the index on, with blocking calls.
     pub fn blocks(&self, position: usize) -> Blocks {
         Blocks {
-            // Whoever reads block by block holds one or two.
+            // A caller that reads block by block holds one or two buffers.
             pool: Pool::new(2, self.largest_block()),
             capture: self.clone(),
             position,
         }
     }
 
-    /// The records in order, from the first.
+    /// Reads the records in order, from the first one on, with blocking calls.
     pub fn records(&self) -> Records {
         Records::new(self.blocks(0))
     }
 
-    /// Checks the block in `buffer`, which was read from where `entry` says.
+    /// Checks header and table of the block in `buffer`, which was read from where `entry` says.
     pub(super) fn decode(
         &self,
         buffer: PooledBuf,
@@ -184,7 +188,7 @@ impl Capture {
             .map_err(|what| CaptureError::corrupt(&self.path, entry.number, what))
     }
 
-    /// A read of the block of `entry` failed.
+    /// Returns the error for a read of the block of `entry` that failed with `error`.
     pub(super) fn read_error(&self, entry: &IndexEntry, error: io::Error) -> CaptureError {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => {
@@ -195,8 +199,8 @@ impl Capture {
     }
 }
 
-/// The blocks of a capture, read one by one with blocking calls. Each gives a block or an error, so
-/// what follows a damaged block is read.
+/// The blocks of a capture, read one by one with blocking calls. A damaged block yields an error,
+/// and the blocks after it follow.
 pub struct Blocks {
     capture: Capture,
     pool: Pool,
@@ -204,7 +208,7 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// The capture that they are read from.
+    /// The capture that the blocks are read from.
     pub fn capture(&self) -> &Capture {
         &self.capture
     }
@@ -229,7 +233,7 @@ impl Iterator for Blocks {
     }
 }
 
-/// Opens a regular file; anything else is refused before it is opened, since opening a pipe may block.
+/// Opens a regular file. Refuses anything else before the open, because opening a pipe may block.
 fn open_file(path: &Path) -> Result<(File, u64), CaptureError> {
     let io = |error| CaptureError::io(path, error);
     let kind = std::fs::metadata(path).map_err(io)?.file_type();
@@ -246,7 +250,7 @@ fn open_file(path: &Path) -> Result<(File, u64), CaptureError> {
     }
 }
 
-/// Reads the superblock; where it is damaged and a block follows, what that block tells.
+/// Reads the superblock. If the superblock is damaged, takes the file id from the first block.
 fn read_superblock(
     file: &File,
     path: &Path,
@@ -275,7 +279,7 @@ fn read_superblock(
     }
 }
 
-/// Reads trailer and footer. The inner error says why there is none to be trusted.
+/// Reads trailer and footer. The inner error says why the footer cannot be used.
 fn read_footer(
     file: &File,
     file_bytes: u64,
