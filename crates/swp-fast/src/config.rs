@@ -1,4 +1,4 @@
-//! What can be set on either side, with defaults, bounds and what each costs in memory.
+//! The settings of publishers and consumers, with defaults, bounds, and what each costs in memory.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use crate::wire::{
     UNHASHED_GROUP_BODY_LIMIT,
 };
 
-/// The largest message that this crate takes or delivers unless told otherwise.
+/// The longest message that this crate takes or delivers unless told otherwise, in bytes.
 pub const DEFAULT_MAX_MESSAGE_BYTES: u64 = 64 << 20;
 
-/// Frames kept free in a consumer's subscription beyond its window: probes, FIN and frames repeated to
-/// the whole group arrive there too. Probes back off to one a second, so 64 outlast a minute's pause.
+/// Messages that a consumer's subscription keeps free beyond the window. Probes, FIN and retransmissions to the
+/// whole group arrive there too. Probes back off to one a second, so the reserve outlasts a pause of a minute.
 pub const SUBSCRIPTION_RESERVE: u64 = 64;
 
-/// The smallest frame that leaves room for a header, a fragment's fields and some payload.
+/// The smallest frame, in bytes: a header, a fragment's fields and some payload fit.
 pub const MIN_FRAME_BYTES: usize = 256;
 
-/// The largest frame: far above where a broker gains anything, and a `u32` holds any offset in it.
+/// The largest frame, in bytes: far above where a broker gains anything. A `u32` holds any offset in it.
 pub const MAX_FRAME_BYTES: usize = 8 << 20;
 
-/// A configuration that cannot work. Nothing was started.
+/// A configuration that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -30,23 +30,23 @@ pub enum ConfigError {
     OutOfBounds {
         /// The field's name.
         field: &'static str,
-        /// What it was set to.
+        /// The value that was set.
         value: u64,
-        /// What it may be.
+        /// The values that are allowed.
         bounds: String,
     },
-    /// A key authenticates a body through its digest, so the digest must be one that cannot be forged.
+    /// A key authenticates a body through its digest, so nobody must be able to forge that digest.
     #[error("integrity is {0}, but a key needs blake3")]
     KeyNeedsBlake3(Integrity),
-    /// The window would let more frames arrive than the client queues before it drops them silently.
+    /// The window would let more frames arrive than the client queues before it drops messages.
     #[error(
         "window_frames is {window_frames}, but a subscription of {capacity} messages, less a reserve of \
          {SUBSCRIPTION_RESERVE}, holds only {}", .capacity.saturating_sub(SUBSCRIPTION_RESERVE)
     )]
     WindowExceedsSubscription {
-        /// The window asked for, in frames.
+        /// The window, in frames.
         window_frames: u64,
-        /// What the client queues for a subscription, in messages.
+        /// The client's queue for a subscription, in messages.
         capacity: u64,
     },
 }
@@ -66,53 +66,54 @@ fn within(
     Err(ConfigError::OutOfBounds { field, value, bounds })
 }
 
-/// What becomes of a consumer that asks to join after the first frame was sent.
+/// What happens to a consumer that sends its SYN after the first frame was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LateJoin {
-    /// It is refused: every consumer gets the whole stream or none of it.
+    /// The publisher refuses the consumer. Every consumer gets the whole stream or none of it.
     #[default]
     Refuse,
-    /// It gets the stream from the next frame on.
+    /// The consumer gets the stream from the next frame on.
     FromNow,
-    /// It gets the whole stream: what has passed is read again from the publisher's source and sent to it
-    /// alone, until it has caught up (Aeron calls this replay merge). Needs a source that can be read again.
+    /// The consumer gets the whole stream. Past frames are read again from the publisher's source and sent to
+    /// the consumer's inbox until it has caught up (Aeron calls this replay merge). Needs a source that can be
+    /// read again.
     FromStart,
 }
 
-/// What becomes of a consumer that holds the stream back.
+/// What happens to a consumer that holds the stream back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Slow {
-    /// The stream goes at its pace.
+    /// The stream goes at the consumer's pace.
     #[default]
     Wait,
-    /// It is told why and lost, once the stream has had to wait for it for this long during which it
-    /// neither received nor consumed anything. The others go on. At least the keep-alive's interval.
+    /// The publisher evicts the consumer and tells it why, once the stream has waited for the consumer for this
+    /// long, and the consumer has neither received nor consumed anything. The other consumers go on.
     Evict {
-        /// This long.
+        /// The time to wait. At least the keep-alive interval.
         stalled_for: Duration,
     },
 }
 
-/// Where a publisher goes on with a session that ended without a word, because its process died.
+/// Where a publisher resumes a session whose publisher died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublishResume {
     /// The session.
     pub session: SessionId,
-    /// Its last epoch; the publisher that goes on takes the next. Of two that were given the same, consumers
-    /// could not tell one from the other: keep the new one before you begin with it.
+    /// The epoch of the publisher that died. The publisher that resumes takes the next epoch. Consumers could
+    /// not tell two publishers of one epoch apart, so save the new epoch before the session is resumed.
     pub epoch: u32,
-    /// The first frame that is written. Every consumer that counts held all before it.
+    /// The first frame that is written. Every consumer that counts held all frames before.
     pub next: Seq,
-    /// Where in the session's bytes that frame begins.
+    /// The byte offset at which that frame begins.
     pub next_bytes: u64,
 }
 
-/// Ends a consumer's membership when much was sent to it and nothing at all was heard.
+/// Times a consumer out when much was sent to it and nothing at all was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnackedLimit {
-    /// This many frames and probes ...
+    /// This many frames and probes were sent ...
     pub frames: u32,
-    /// ... within this time, none of them answered.
+    /// ... within this time, and none was answered.
     pub within: Duration,
 }
 
@@ -120,63 +121,70 @@ pub struct UnackedLimit {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PublishConfig {
-    /// Nothing is sent before this many consumers have joined. Default 1; 1 to `max_consumers`.
+    /// The publisher sends no data before this many consumers have joined. Default 1; 1 to `max_consumers`.
     pub min_consumers: usize,
-    /// More than this are refused. Each costs about 1 KiB, and 64 bytes a frame that it misses; one that joins
-    /// behind the present, up to `retained_bytes` more. Default 64.
+    /// The publisher refuses further consumers. Each costs about 1 KiB, and 64 bytes for each frame that it
+    /// misses. A consumer that catches up costs up to `retained_bytes` more. Default 64; 1 to 65,536.
     pub max_consumers: usize,
-    /// The session fails when consumers are lost and fewer than this many are left. Default `None`:
-    /// `min_consumers`, or 1 where a slow consumer is evicted. 0 to `max_consumers`.
+    /// The session fails when a consumer is lost and fewer than this many are left. Default `None`:
+    /// `min_consumers`, or 1 where slow consumers are evicted. 0 to `max_consumers`.
     pub quorum: Option<usize>,
-    /// Where given, only consumers with this tag set the pace and count for `min_consumers` and `quorum`
-    /// (Aeron's tagged flow control). The others get the stream as far as they keep up: one that falls
-    /// behind by more than what is retained is lost. Default none: all count. At most 64 bytes.
+    /// With a tag set, only consumers with this tag set the pace and count for `min_consumers` and `quorum`
+    /// (Aeron's tagged flow control). The other consumers get the stream as far as they keep up. Such a
+    /// consumer is evicted when it needs a frame that is no longer retained. Default none: all consumers count.
+    /// 1 to 64 bytes.
     pub tag: Option<String>,
     /// See [`Slow`]. Default: wait.
     pub slow: Slow,
     /// See [`LateJoin`]. Default: refuse.
     pub late_join: LateJoin,
-    /// How data frames are protected. Default blake3. To change it begin with [`PublishConfig::with_integrity`],
-    /// which knows the frame size that goes with it.
+    /// How data frames are protected. Default blake3. [`PublishConfig::with_integrity`] chooses the frame sizes
+    /// that go with the protection.
     pub integrity: Integrity,
-    /// A key shared with the consumers; needs blake3. Default none.
+    /// A key shared with the consumers. Needs blake3. Default none.
     pub key: Option<Key>,
-    /// The largest frame, header and all, in bytes; less where the broker's max_payload is less. Where several
-    /// consumers have the stream, frames are filled up to this, and messages that fit one are not cut up. What a
-    /// frame costs its broker once grows with its size, and what the same bytes cost each consumer shrinks. One must
-    /// fit `queue_bytes`, `retained_bytes` and each consumer's `window_bytes`, for a stream that one has may get a
-    /// second.
-    /// Default 50,243 (see [`GROUP_BODY_LIMIT`]); 65,416 with [`PublishConfig::with_integrity`] and no blake3 (see
+    /// The largest frame with its header, in bytes. Less where the broker's max_payload is less.
+    ///
+    /// While several consumers have the stream, frames are filled up to this, and a message that fits one frame
+    /// is not cut. A larger frame costs the broker more once, and costs each consumer less. `queue_bytes`,
+    /// `retained_bytes` and each consumer's `window_bytes` must each hold at least one frame of this size. This
+    /// also holds with a single consumer, because a second one may join.
+    ///
+    /// Default 50,243 (see [`GROUP_BODY_LIMIT`]), or 65,416 without blake3 (see
     /// [`UNHASHED_GROUP_BODY_LIMIT`]). 256 to 8 Mi.
     pub frame_bytes: usize,
-    /// What a frame is filled up to while one consumer has the stream, and what longer messages are cut into, header
-    /// and all, in bytes; at most `frame_bytes`, whatever is set here.
-    /// Default 17,475: about 16 KiB is the size at which brokers move most bytes a second, and a body just
-    /// past 16 KiB is hashed four times as fast as one just below ([`HASH_RUN`]). Without blake3 twice that is
-    /// better (32,648, see [`UNHASHED_BODY_LIMIT`]). 256 to 8 Mi.
+    /// The size up to which frames are filled while one consumer has the stream, with the header, in bytes. A
+    /// longer message is cut into frames of this size. `frame_bytes` bounds this as well.
+    ///
+    /// Default 17,475: brokers move most bytes per second in messages of about this size, and a body just past
+    /// a [`HASH_RUN`] is hashed faster than one just below. Without blake3 32,648 (see
+    /// [`UNHASHED_BODY_LIMIT`]). 256 to 8 Mi.
     pub solo_frame_bytes: usize,
-    /// Bytes that may wait to be sent before `try_send` says Blocked; the cost in memory. Default 1 MiB; `frame_bytes`
-    /// at least.
+    /// The bytes that may wait to be sent before `try_send` returns `Blocked`, and their cost in memory. Default
+    /// 1 MiB; at least `frame_bytes`.
     pub queue_bytes: usize,
-    /// Bytes sent and not yet held by every consumer; the retransmit queue's bound. Default 32 MiB: twice the
-    /// default window of a consumer, so that it does not hold back what a consumer allows. `frame_bytes` at least.
+    /// The bound of the retransmit queue: bytes sent and not yet held by every consumer. Default 32 MiB, twice
+    /// the default window of a consumer, so that the queue is not what limits the stream. At least
+    /// `frame_bytes`.
     pub retained_bytes: u64,
-    /// Frames sent and not yet held by every consumer. Default 16,384 (about 2 MiB of bookkeeping).
+    /// The bound of the retransmit queue in frames. Default 16,384 (about 2 MiB of bookkeeping).
     pub retained_frames: u64,
     /// The longest message, in bytes. Default 64 MiB.
     pub max_message_bytes: u64,
-    /// Something is sent at least this often. Default 1 s.
+    /// The publisher sends something at least this often. Default 1 s.
     pub keep_alive: Duration,
-    /// A consumer that is silent for this long is lost. At least three times `keep_alive`. Default 10 s.
+    /// A consumer that is silent for this long times out. At least three times `keep_alive`. Default 10 s.
     pub idle_timeout: Duration,
-    /// How long a new publisher listens for an elder one of the same stream to object. Default 200 ms.
+    /// How long a new publisher waits for an objection of another publisher of the stream. Default 200 ms.
     pub claim_timeout: Duration,
     /// See [`UnackedLimit`]. Default none.
     pub unacked_limit: Option<UnackedLimit>,
-    /// Goes on with a session that a publisher before this one was cut off from. What is written must be what
-    /// it would have written, frame by frame, from `next` on. Its consumers come back by themselves, with what
-    /// they hold, within its `idle_timeout`; others are late. Those that are through do not come back: lower
-    /// `min_consumers` by their number. Default none.
+    /// Resumes the session of a publisher that died. The frames that are written must be those that the
+    /// publisher before would have written, from `next` on.
+    ///
+    /// The session's consumers rejoin by themselves within its `idle_timeout`, with the frames that they hold.
+    /// Other consumers join late. Consumers that have finished do not rejoin: lower `min_consumers` by their
+    /// number. Default none.
     pub resume: Option<PublishResume>,
 }
 
@@ -207,7 +215,7 @@ impl Default for PublishConfig {
 }
 
 impl PublishConfig {
-    /// The default with this protection, and with frames of the sizes that go with it.
+    /// The default with this protection, and with the frame sizes that go with it.
     pub fn with_integrity(integrity: Integrity) -> PublishConfig {
         let (body, solo_body) = match integrity {
             Integrity::Blake3 => (GROUP_BODY_LIMIT, BODY_LIMIT),
@@ -217,7 +225,7 @@ impl PublishConfig {
         PublishConfig { integrity, frame_bytes, solo_frame_bytes, ..PublishConfig::default() }
     }
 
-    /// Refuses what cannot work.
+    /// Checks the configuration.
     ///
     /// # Errors
     /// Names the first field that is out of its bounds.
@@ -247,7 +255,7 @@ impl PublishConfig {
         check_liveness(self.keep_alive, self.idle_timeout)
     }
 
-    /// How many consumers must be left for the session to go on; see the field of this name.
+    /// Returns how many consumers must be left for the session to go on; see the field of this name.
     pub fn quorum(&self) -> usize {
         self.quorum.unwrap_or(match self.slow {
             Slow::Wait => self.min_consumers,
@@ -265,23 +273,24 @@ impl PublishConfig {
         self.max_body_bytes().min(self.solo_frame_bytes.saturating_sub(MAX_HEADER))
     }
 
-    /// The largest piece of a message in a fragment, in bytes; with blake3 whole [`HASH_RUN`]s where it can be.
-    pub fn max_piece_bytes(&self) -> usize {
-        let piece = self.solo_body_bytes().saturating_sub(FRAGMENT_OVERHEAD);
+    /// The longest part of a message in a fragment, in bytes. With blake3 this is whole [`HASH_RUN`]s where it
+    /// can be.
+    pub fn max_fragment_bytes(&self) -> usize {
+        let part = self.solo_body_bytes().saturating_sub(FRAGMENT_OVERHEAD);
         match self.integrity {
-            Integrity::Blake3 if piece >= HASH_RUN => piece - piece % HASH_RUN,
-            _ => piece,
+            Integrity::Blake3 if part >= HASH_RUN => part - part % HASH_RUN,
+            _ => part,
         }
     }
 }
 
-/// When a consumer tells the publisher that it is through.
+/// When a consumer tells the publisher that it has consumed the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConfirmEnd {
-    /// When the application has been told of the end.
+    /// When the application has received the end of the stream.
     #[default]
     WhenRead,
-    /// When the application says so (`Subscriber::close`): after a file was synced, for example.
+    /// When the application calls `Subscriber::close`, after it has synced a file for example.
     Explicitly,
 }
 
@@ -289,29 +298,32 @@ pub enum ConfirmEnd {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SubscribeConfig {
-    /// A name for the publisher's reports, at most 64 bytes. Default empty.
+    /// A name for the publisher's events and statistics, at most 64 bytes. Default empty.
     pub name: String,
-    /// The group that it counts itself to; see [`PublishConfig::tag`]. At most 64 bytes. Default empty.
+    /// The consumer's tag; see [`PublishConfig::tag`]. At most 64 bytes. Default empty.
     pub tag: String,
-    /// Where to go on in a session that this consumer was a member of before. Default none.
+    /// Where to resume in a session that this consumer took part in before. Default none.
     pub resume: Option<Resume>,
-    /// Frames received and not yet consumed. Default 4,096 (about 400 KiB of bookkeeping when full).
-    /// At most the subscription's capacity less [`SUBSCRIPTION_RESERVE`].
+    /// The window in frames: received and not yet consumed. Default 4,096 (about 400 KiB of bookkeeping when
+    /// full). At most the subscription's capacity less [`SUBSCRIPTION_RESERVE`].
     pub window_frames: u64,
-    /// Bytes received and not yet consumed, beside which the client's read buffers, of which frames are
-    /// slices, can come to twice that. Default 16 MiB: at line rate on two busy cores a report takes more
-    /// than 5 ms to the publisher and back as data, and 4 MiB, less than that time's worth, cost a tenth of the
-    /// throughput. What a consumer that is slower than its publisher has not read grows to this as well:
-    /// where fresh data is worth more than pace, lower it. Below the broker's `max_pending` (64 MiB) it is
-    /// never cut off for what it has not read, only for standing still (`write_deadline`). A publisher refuses one that
-    /// does not hold a frame of its, header and all: 50,243 bytes unless told otherwise, 65,416 without blake3.
+    /// The window in bytes: received and not yet consumed. Frames are slices of the client's read buffers, which
+    /// can come to twice the window.
+    ///
+    /// Default 16 MiB: at line rate on two busy cores, an ack and the data that it allows take milliseconds, and
+    /// a smaller window would run out meanwhile. Where a consumer is slower than its publisher, unread frames
+    /// grow to the window as well. Lower the window where fresh data is worth more than throughput.
+    ///
+    /// With a window below the broker's `max_pending` (64 MiB) the broker never cuts the consumer off for frames
+    /// that it has not read, only for standing still (`write_deadline`). A publisher refuses a window that does
+    /// not hold one of its frames; see [`PublishConfig::frame_bytes`].
     pub window_bytes: u64,
-    /// The longest message that is accepted, in bytes; the cost in memory while one is put together, and kept for
-    /// the next from then on. Default 64 MiB.
+    /// The longest message that is accepted, in bytes. A message that comes in fragments costs its length in
+    /// memory, which is kept for the next one. Default 64 MiB.
     pub max_message_bytes: u64,
     /// A key shared with the publisher. Default none.
     pub key: Option<Key>,
-    /// How long to wait for a publisher. Default none: for ever.
+    /// How long to wait for a publisher. Default none: without end.
     pub connect_timeout: Option<Duration>,
     /// See [`ConfirmEnd`].
     pub confirm_end: ConfirmEnd,
@@ -334,7 +346,7 @@ impl Default for SubscribeConfig {
 }
 
 impl SubscribeConfig {
-    /// Refuses what cannot work with a client that queues `subscription_capacity` messages.
+    /// Checks the configuration for a client that queues `subscription_capacity` messages.
     ///
     /// # Errors
     /// Names the first field that is out of its bounds.
@@ -354,7 +366,7 @@ impl SubscribeConfig {
     }
 }
 
-/// Time-outs travel as whole milliseconds in 32 bits, and one lost keep-alive must not end a session.
+/// The wire has time-outs as whole milliseconds in 32 bits. One lost keep-alive must not end a session.
 fn check_liveness(keep_alive: Duration, idle_timeout: Duration) -> Result<(), ConfigError> {
     let keep_alive_ms = keep_alive.as_millis() as u64;
     within("keep_alive (ms)", keep_alive_ms, 1..=3_600_000)?;

@@ -170,7 +170,7 @@ impl World {
 
     fn piece(&mut self) -> BytesMut {
         let Some((total, offset)) = self.long.take() else { return BytesMut::zeroed(MAX_HEADER) };
-        let len = (total - offset).min(self.config.max_piece_bytes() as u64);
+        let len = (total - offset).min(self.config.max_fragment_bytes() as u64);
         if offset + len < total {
             self.long = Some((total, offset + len));
         }

@@ -1,19 +1,21 @@
-//! The state machines of both ends. No clock, thread, lock, socket, runtime or source of randomness:
-//! the time, what arrived and what the application wants are handed in, and frames to send, the next
-//! deadline and events are asked for. The NATS driver and the simulator are two equal callers.
+//! The state machines of the protocol: [`Packer`] and [`Sender`] for the publisher, [`Receiver`] for a consumer.
 //!
-//! Methods come in four kinds: constructors; `handle_*` (input from the network or from time);
-//! the application's calls (`write`, `read`, `finish`, `close`); and `poll_*` (`poll_transmit`,
+//! They have no clock, thread, lock, socket, runtime or source of randomness. The caller hands in the time,
+//! what arrived and what the application wants, and asks for frames to send, the next deadline and events. The
+//! driver and the simulator are two equal callers.
+//!
+//! Methods come in four kinds: constructors; `handle_*` (input from the network or from time); the
+//! application's calls (`push`, `write`, `read_message`, `finish`, `close`); and `poll_*` (`poll_transmit`,
 //! `poll_timeout`, `poll_event`), to be called until they have nothing more to say.
 //!
 //! ```text
-//!   application                                                            application
-//!       | write                                                                ^ read
-//!   +---v-----------+  Group: data, probe, FIN      +------------------+  +----+----------+
-//!   | Sender        | ----------------------------> | the bus          |->| Receiver      |
-//!   |  Peer (RTT,   |  Peer(id): repairs, SYN-ACK   | (loses, repeats, |  |  reassembly,  |
-//!   |  loss) x N    | <---------------------------- |  reorders)       |<-|  credit, acks |
-//!   +---------------+  Publisher: SYN, ACK, FIN-ACK +------------------+  +---------------+
+//!   push                                                                          read_message
+//!   +--v-----+ write +------------+  Group: data, probe, FIN     +----------+  +------^------+
+//!   | Packer |------>| Sender     | ---------------------------> | the bus  |->| Receiver    |
+//!   +--------+       |  Peer      |  Peer(id): retransmissions,  | loses,   |  |  reassembly |
+//!                    |  (RTT,     |    SYN-ACK                   | copies,  |  |  credit     |
+//!                    |  loss) x N | <--------------------------- | reorders |<-|  acks       |
+//!                    +------------+  Publisher: SYN, ACK, FIN-ACK+----------+  +-------------+
 //! ```
 
 mod assembler;
@@ -45,26 +47,26 @@ pub use stats::{ConsumerStats, DropCounts, PublisherStats, SubscriberStats};
 
 use std::time::Duration;
 
-/// A consumer reports at the latest this long after a frame arrived that no other follows. It is the resolution
-/// of the timers that drive it, and small beside the round trip of any network worth waiting for.
+/// A consumer sends an ack at the latest this long after a frame that no other frame follows. This is the
+/// resolution of tokio's timers, and small beside the round trip of a network.
 pub const ACK_DELAY: Duration = Duration::from_millis(1);
 
-/// How long a consumer may hold a report back when so many share the way back: the more, the longer, so
-/// that their reports do not bury the publisher. Up to 4 it is [`ACK_DELAY`], at 64 it is 16 ms.
-pub(crate) fn ack_delay(members: u32) -> Duration {
-    ACK_DELAY * (members / 4).clamp(1, 32)
+/// How long a consumer may delay an ack where this many consumers share the way back. More consumers wait
+/// longer, so that their acks do not bury the publisher. Up to 4 it is [`ACK_DELAY`], at 64 it is 16 times that.
+pub(crate) fn ack_delay(consumers: u32) -> Duration {
+    ACK_DELAY * (consumers / 4).clamp(1, 32)
 }
 
-/// The generation that the group begins with, and that announcements always go to. When a consumer is given up
-/// that may still listen, the group moves on to the next number, and the others with it.
+/// The generation with which the group begins, and to which announcements always go. When a consumer is lost
+/// that may still listen, the group moves to the next generation, and the other consumers follow.
 pub const FIRST_GENERATION: u32 = 1;
 
-/// Who a frame is for; the driver makes a subject of it.
+/// The addressee of a frame. The driver makes a subject of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dest {
-    /// Every consumer that listens to this generation of the group: see [`FIRST_GENERATION`].
+    /// Every consumer that listens to this generation of the group; see [`FIRST_GENERATION`].
     Group(u32),
-    /// The inbox of one consumer, or of a publisher that is finding out if the stream is free.
+    /// The inbox of one consumer, or of a publisher that claims the stream.
     Peer(PeerId),
     /// The stream's publisher.
     Publisher,
@@ -73,7 +75,7 @@ pub enum Dest {
 /// A frame to be sent.
 #[derive(Debug, Clone)]
 pub struct Transmit {
-    /// To whom.
+    /// The addressee.
     pub to: Dest,
     /// The whole frame.
     pub frame: Bytes,

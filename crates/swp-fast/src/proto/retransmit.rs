@@ -1,8 +1,8 @@
 //! The frames that were written and that some consumer does not hold yet.
 //!
-//! Frames live in a `slab`; their numbers are dense, so a ring of keys finds one in constant time. A
-//! key is never trusted by itself: the slot's own number is compared. A frame goes in once, leaves
-//! once, and a repeat to any consumer is one clone of its `Bytes`.
+//! Frames live in a `slab`. Their sequence numbers are dense, so a ring of keys finds a frame in constant time.
+//! A key alone is not trusted: the slot's own sequence number is compared. A retransmission to any consumer is
+//! one clone of the frame's `Bytes`.
 
 use std::collections::VecDeque;
 
@@ -13,65 +13,65 @@ use super::Position;
 use crate::time::Time;
 use crate::wire::Seq;
 
-/// A sealed frame and what must be known of it until every consumer holds it.
+/// A sealed frame, and what must be known of the frame until every consumer holds it.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) seq: Seq,
     /// Header and body, as they go to the bus.
     pub(super) frame: Bytes,
-    /// Where in the session's bytes the frame's body ends; credit is compared with this.
+    /// The byte offset at which the frame's body ends. Credit is compared with this.
     pub(super) end_bytes: u64,
-    /// When it went to all consumers; `None` while it waits for credit.
+    /// When the frame was sent to the group, or `None` while it waits for credit.
     pub(super) sent_at: Option<Time>,
     /// The position that a consumer has reached when it holds this frame and all before.
     pub(super) position: Position,
 }
 
-/// See the module.
+/// See the [module](self).
 #[derive(Debug, Default)]
 pub(super) struct RetransmitQueue {
     slots: Slab<Slot>,
     keys: VecDeque<usize>,
-    /// The number of the frame that `keys` begins with.
+    /// The sequence number of the frame that `keys` begins with.
     first: Seq,
-    /// Where in the session's bytes that frame's body begins.
+    /// The byte offset at which that frame's body begins.
     first_bytes: u64,
     /// The position of the last frame released.
     released: Position,
 }
 
 impl RetransmitQueue {
-    /// An empty queue whose first frame will have this number and begin at this byte.
+    /// An empty queue whose first frame will have this sequence number and byte offset.
     pub(super) fn starting_at(first: Seq, first_bytes: u64) -> RetransmitQueue {
         RetransmitQueue { first, first_bytes, ..RetransmitQueue::default() }
     }
 
-    /// The number that the next frame must have.
+    /// The sequence number of the frame that is pushed next.
     pub(super) fn next_seq(&self) -> Seq {
         self.first.advance(self.keys.len() as u64)
     }
 
-    /// The lowest number still kept.
+    /// The lowest sequence number in the queue, or of the next frame where the queue is empty.
     pub(super) fn first_seq(&self) -> Seq {
         self.first
     }
 
-    /// Where in the session's bytes the lowest frame still kept begins.
+    /// The byte offset at which that frame begins.
     pub(super) fn first_bytes(&self) -> u64 {
         self.first_bytes
     }
 
-    /// Where in the session's bytes the frame begins, or will begin; `None` where that is not known.
+    /// Returns the byte offset at which the frame begins, or will begin; `None` if unknown.
     pub(super) fn start_bytes(&self, seq: Seq) -> Option<u64> {
         if seq == self.first {
             return Some(self.first_bytes);
         }
-        // Numbers are dense: a frame begins where the one before it ends.
+        // Sequence numbers are dense: a frame begins where the frame before ends.
         let before = seq.get().checked_sub(1).and_then(Seq::new)?;
         self.get(before).map(|slot| slot.end_bytes)
     }
 
-    /// Where in the session's bytes the last frame ends.
+    /// The byte offset at which the last frame ends.
     pub(super) fn end_bytes(&self) -> u64 {
         let last = self.keys.back().and_then(|&key| self.slots.get(key));
         last.map_or(self.first_bytes, |slot| slot.end_bytes)
@@ -81,7 +81,7 @@ impl RetransmitQueue {
         self.keys.len()
     }
 
-    /// Appends the frame with the number [`Self::next_seq`].
+    /// Appends the frame with the sequence number [`Self::next_seq`].
     pub(super) fn push(&mut self, frame: Bytes, end_bytes: u64, position: Position) {
         let seq = self.next_seq();
         let slot = Slot { seq, frame, end_bytes, sent_at: None, position };
@@ -103,7 +103,7 @@ impl RetransmitQueue {
         self.slots.get_mut(key).filter(|slot| slot.seq == seq)
     }
 
-    /// Lets go of every frame below `seq`.
+    /// Releases every frame below `seq`.
     pub(super) fn release_below(&mut self, seq: Seq) {
         while self.first < seq {
             let Some(key) = self.keys.pop_front() else { break };

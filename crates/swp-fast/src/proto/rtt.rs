@@ -1,21 +1,21 @@
-//! Round-trip time, and the time-outs that follow from it.
+//! Round-trip times of one peer, and the time-outs that follow from them.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// Before the first sample. RFC 6298 (2.1) asks for 1 s where a time-out repeats data; here it only
-/// asks a question, so a quarter serves.
+/// The time-out before the first sample. RFC 6298 (2.1) asks for 1 s where a time-out retransmits data. Here a
+/// time-out sends a probe only, so a quarter of that serves.
 const INITIAL_RTO: Duration = Duration::from_millis(250);
 
-/// RFC 6298 (2.4) asks for a floor of 1 s and allows a smaller one; a broker on the same host answers
-/// within 0.3 ms, and nothing is repeated on a time-out alone.
+/// RFC 6298 (2.4) asks for a floor of 1 s and allows a smaller one. A broker on the same host answers much
+/// sooner than this, and a time-out alone retransmits nothing.
 const MIN_RTO: Duration = Duration::from_millis(5);
 
-/// RFC 6298 (2.5) allows a ceiling; with one, a healed network is found out within this time.
+/// RFC 6298 (2.5) allows a ceiling. It bounds how long a network that has healed goes unnoticed.
 const MAX_RTO: Duration = Duration::from_secs(1);
 
-/// Samples above a minute say more about a suspended machine than about the path.
+/// Longer samples say more about a suspended machine than about the path.
 const MAX_SAMPLE_NS: u64 = 60_000_000_000;
 
 /// SRTT and RTTVAR after RFC 6298, and the minimum for loss detection (RFC 8985 section 6.2 step 1).
@@ -28,7 +28,7 @@ pub(super) struct RttEstimator {
 }
 
 impl RttEstimator {
-    /// Takes a sample that is not in doubt (Karn's rule: RFC 6298 section 3).
+    /// Takes a sample without ambiguity (Karn's rule: RFC 6298 section 3).
     pub(super) fn sample(&mut self, rtt: Duration) {
         self.latest = rtt;
         self.min = Some(self.min.map_or(rtt, |min| min.min(rtt)));
@@ -46,12 +46,12 @@ impl RttEstimator {
         }
     }
 
-    /// SRTT; `None` before the first sample.
+    /// SRTT, or `None` before the first sample.
     pub(super) fn smoothed(&self) -> Option<Duration> {
         self.smoothed
     }
 
-    /// The smallest sample; zero before the first.
+    /// The smallest sample, or zero before the first.
     pub(super) fn min(&self) -> Duration {
         self.min.unwrap_or_default()
     }
@@ -61,7 +61,7 @@ impl RttEstimator {
         self.latest
     }
 
-    /// RFC 6298 (2.3), doubled for each of `backoff` time-outs in a row (5.5).
+    /// The time-out after RFC 6298 (2.3), doubled for each of `backoff` time-outs in a row (5.5).
     pub(super) fn rto(&self, backoff: u32) -> Duration {
         let base = match self.smoothed {
             Some(smoothed) => (smoothed + self.variance * 4).max(MIN_RTO),
@@ -71,26 +71,26 @@ impl RttEstimator {
     }
 }
 
-/// The spread of round trips over a session. About 20 KiB, for 1 us to 60 s within 1 %.
+/// The distribution of round trips over a session, from 1 us to 60 s within 1 %. Takes about 20 KiB.
 #[derive(Debug, Clone)]
 pub(super) struct RttHistogram(Option<Histogram<u64>>);
 
-/// Percentiles of the session's round trips, in nanoseconds; zero where there was no sample.
+/// Percentiles of the session's round trips, in nanoseconds. Zero where there was no sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RttSummary {
-    /// Half of them took no longer.
+    /// Half of the round trips took no longer.
     pub p50_ns: u64,
-    /// 99 % of them took no longer.
+    /// 99 % of the round trips took no longer.
     pub p99_ns: u64,
-    /// The longest.
+    /// The longest round trip.
     pub max_ns: u64,
-    /// How many there were.
+    /// The number of samples.
     pub samples: u64,
 }
 
 impl RttHistogram {
     pub(super) fn new() -> Self {
-        // The bounds are constants that the library accepts; without it there would be no summary.
+        // The library accepts these bounds. If it did not, there would be no summary.
         RttHistogram(Histogram::new_with_bounds(1_000, MAX_SAMPLE_NS, 2).ok())
     }
 

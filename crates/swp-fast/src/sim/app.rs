@@ -62,7 +62,7 @@ impl Writer {
             paced_from: (Time::ZERO, 0),
             max_body: config.publish.max_body_bytes(),
             solo_body: config.publish.solo_body_bytes(),
-            max_piece: config.publish.max_piece_bytes(),
+            max_piece: config.publish.max_fragment_bytes(),
             finish: config.finish,
             finished: false,
             index: 0,

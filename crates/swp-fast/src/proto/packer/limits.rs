@@ -37,7 +37,7 @@ impl PackLimits {
             integrity: config.integrity,
             solo_body: config.solo_body_bytes(),
             max_body: config.max_body_bytes(),
-            fragment: config.max_piece_bytes(),
+            fragment: config.max_fragment_bytes(),
             message: usize::try_from(config.max_message_bytes).unwrap_or(usize::MAX),
             queue: config.queue_bytes,
         }
