@@ -11,14 +11,16 @@ use crate::wire::{
 /// The longest message that this crate takes or delivers unless told otherwise, in bytes.
 pub const DEFAULT_MAX_MESSAGE_BYTES: u64 = 64 << 20;
 
-/// Messages that a consumer's subscription keeps free beyond the window. Probes, FIN and retransmissions to the
-/// whole group arrive there too. Probes back off to one a second, so the reserve outlasts a pause of a minute.
+/// Messages that a consumer's subscription keeps free beyond the window. Probes, FIN and
+/// retransmissions to the whole group arrive there too. Probes back off to one a second, so the
+/// reserve outlasts a pause of a minute.
 pub const SUBSCRIPTION_RESERVE: u64 = 64;
 
 /// The smallest frame, in bytes: a header, a fragment's fields and some payload fit.
 pub const MIN_FRAME_BYTES: usize = 256;
 
-/// The largest frame, in bytes: far above where a broker gains anything. A `u32` holds any offset in it.
+/// The largest frame, in bytes: far above where a broker gains anything. A `u32` holds any offset
+/// in it.
 pub const MAX_FRAME_BYTES: usize = 8 << 20;
 
 /// A configuration that cannot work.
@@ -74,9 +76,9 @@ pub enum LateJoin {
     Refuse,
     /// The consumer gets the stream from the next frame on.
     FromNow,
-    /// The consumer gets the whole stream. Past frames are read again from the publisher's source and sent to
-    /// the consumer's inbox until it has caught up (Aeron calls this replay merge). Needs a source that can be
-    /// read again.
+    /// The consumer gets the whole stream. Past frames are read again from the publisher's source
+    /// and sent to the consumer's inbox until it has caught up (Aeron calls this replay merge).
+    /// Needs a source that can be read again.
     FromStart,
 }
 
@@ -86,8 +88,9 @@ pub enum Slow {
     /// The stream goes at the consumer's pace.
     #[default]
     Wait,
-    /// The publisher evicts the consumer and tells it why, once the stream has waited for the consumer for this
-    /// long, and the consumer has neither received nor consumed anything. The other consumers go on.
+    /// The publisher evicts the consumer and tells it why, once the stream has waited for the
+    /// consumer for this long, and the consumer has neither received nor consumed anything. The
+    /// other consumers go on.
     Evict {
         /// The time to wait. At least the keep-alive interval.
         stalled_for: Duration,
@@ -99,8 +102,9 @@ pub enum Slow {
 pub struct PublishResume {
     /// The session.
     pub session: SessionId,
-    /// The epoch of the publisher that died. The publisher that resumes takes the next epoch. Consumers could
-    /// not tell two publishers of one epoch apart, so save the new epoch before the session is resumed.
+    /// The epoch of the publisher that died. The publisher that resumes takes the next epoch.
+    /// Consumers could not tell two publishers of one epoch apart, so save the new epoch before the
+    /// session is resumed.
     pub epoch: u32,
     /// The first frame that is written. Every consumer that counts held all frames before.
     pub next: Seq,
@@ -121,51 +125,55 @@ pub struct UnackedLimit {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PublishConfig {
-    /// The publisher sends no data before this many consumers have joined. Default 1; 1 to `max_consumers`.
+    /// The publisher sends no data before this many consumers have joined. Default 1; 1 to
+    /// `max_consumers`.
     pub min_consumers: usize,
-    /// The publisher refuses further consumers. Each costs about 1 KiB, and 64 bytes for each frame that it
-    /// misses. A consumer that catches up costs up to `retained_bytes` more. Default 64; 1 to 65,536.
+    /// The publisher refuses further consumers. Each costs about 1 KiB, and 64 bytes for each frame
+    /// that it misses. A consumer that catches up costs up to `retained_bytes` more. Default 64; 1
+    /// to 65,536.
     pub max_consumers: usize,
     /// The session fails when a consumer is lost and fewer than this many are left. Default `None`:
     /// `min_consumers`, or 1 where slow consumers are evicted. 0 to `max_consumers`.
     pub quorum: Option<usize>,
-    /// With a tag set, only consumers with this tag set the pace and count for `min_consumers` and `quorum`
-    /// (Aeron's tagged flow control). The other consumers get the stream as far as they keep up. Such a
-    /// consumer is evicted when it needs a frame that is no longer retained. Default none: all consumers count.
-    /// 1 to 64 bytes.
+    /// With a tag set, only consumers with this tag set the pace and count for `min_consumers` and
+    /// `quorum` (Aeron's tagged flow control). The other consumers get the stream as far as they
+    /// keep up. Such a consumer is evicted when it needs a frame that is no longer retained.
+    /// Default none: all consumers count. 1 to 64 bytes.
     pub tag: Option<String>,
     /// See [`Slow`]. Default: wait.
     pub slow: Slow,
     /// See [`LateJoin`]. Default: refuse.
     pub late_join: LateJoin,
-    /// How data frames are protected. Default blake3. [`PublishConfig::with_integrity`] chooses the frame sizes
-    /// that go with the protection.
+    /// How data frames are protected. Default blake3. [`PublishConfig::with_integrity`] chooses the
+    /// frame sizes that go with the protection.
     pub integrity: Integrity,
     /// A key shared with the consumers. Needs blake3. Default none.
     pub key: Option<Key>,
     /// The largest frame with its header, in bytes. Less where the broker's max_payload is less.
     ///
-    /// While several consumers have the stream, frames are filled up to this, and a message that fits one frame
-    /// is not cut. A larger frame costs the broker more once, and costs each consumer less. `queue_bytes`,
-    /// `retained_bytes` and each consumer's `window_bytes` must each hold at least one frame of this size. This
-    /// also holds with a single consumer, because a second one may join.
+    /// While several consumers have the stream, frames are filled up to this, and a message that
+    /// fits one frame is not cut. A larger frame costs the broker more once, and costs each
+    /// consumer less. `queue_bytes`, `retained_bytes` and each consumer's `window_bytes` must each
+    /// hold at least one frame of this size. This also holds with a single consumer, because a
+    /// second one may join.
     ///
     /// Default 50,243 (see [`GROUP_BODY_LIMIT`]), or 65,416 without blake3 (see
     /// [`UNHASHED_GROUP_BODY_LIMIT`]). 256 to 8 Mi.
     pub frame_bytes: usize,
-    /// The size up to which frames are filled while one consumer has the stream, with the header, in bytes. A
-    /// longer message is cut into frames of this size. `frame_bytes` bounds this as well.
+    /// The size up to which frames are filled while one consumer has the stream, with the header,
+    /// in bytes. A longer message is cut into frames of this size. `frame_bytes` bounds this as
+    /// well.
     ///
-    /// Default 17,475: brokers move most bytes per second in messages of about this size, and a body just past
-    /// a [`HASH_RUN`] is hashed faster than one just below. Without blake3 32,648 (see
-    /// [`UNHASHED_BODY_LIMIT`]). 256 to 8 Mi.
+    /// Default 17,475: brokers move most bytes per second in messages of about this size, and a
+    /// body just past a [`HASH_RUN`] is hashed faster than one just below. Without blake3 32,648
+    /// (see [`UNHASHED_BODY_LIMIT`]). 256 to 8 Mi.
     pub solo_frame_bytes: usize,
-    /// The bytes that may wait to be sent before `try_send` returns `Blocked`, and their cost in memory. Default
-    /// 1 MiB; at least `frame_bytes`.
+    /// The bytes that may wait to be sent before `try_send` returns `Blocked`, and their cost in
+    /// memory. Default 1 MiB; at least `frame_bytes`.
     pub queue_bytes: usize,
-    /// The bound of the retransmit queue: bytes sent and not yet held by every consumer. Default 32 MiB, twice
-    /// the default window of a consumer, so that the queue is not what limits the stream. At least
-    /// `frame_bytes`.
+    /// The bound of the retransmit queue: bytes sent and not yet held by every consumer. Default 32
+    /// MiB, twice the default window of a consumer, so that the queue is not what limits the
+    /// stream. At least `frame_bytes`.
     pub retained_bytes: u64,
     /// The bound of the retransmit queue in frames. Default 16,384 (about 2 MiB of bookkeeping).
     pub retained_frames: u64,
@@ -173,18 +181,20 @@ pub struct PublishConfig {
     pub max_message_bytes: u64,
     /// The publisher sends something at least this often. Default 1 s.
     pub keep_alive: Duration,
-    /// A consumer that is silent for this long times out. At least three times `keep_alive`. Default 10 s.
+    /// A consumer that is silent for this long times out. At least three times `keep_alive`.
+    /// Default 10 s.
     pub idle_timeout: Duration,
-    /// How long a new publisher waits for an objection of another publisher of the stream. Default 200 ms.
+    /// How long a new publisher waits for an objection of another publisher of the stream. Default
+    /// 200 ms.
     pub claim_timeout: Duration,
     /// See [`UnackedLimit`]. Default none.
     pub unacked_limit: Option<UnackedLimit>,
-    /// Resumes the session of a publisher that died. The frames that are written must be those that the
-    /// publisher before would have written, from `next` on.
+    /// Resumes the session of a publisher that died. The frames that are written must be those that
+    /// the publisher before would have written, from `next` on.
     ///
-    /// The session's consumers rejoin by themselves within its `idle_timeout`, with the frames that they hold.
-    /// Other consumers join late. Consumers that have finished do not rejoin: lower `min_consumers` by their
-    /// number. Default none.
+    /// The session's consumers rejoin by themselves within its `idle_timeout`, with the frames that
+    /// they hold. Other consumers join late. Consumers that have finished do not rejoin: lower
+    /// `min_consumers` by their number. Default none.
     pub resume: Option<PublishResume>,
 }
 
@@ -255,7 +265,8 @@ impl PublishConfig {
         check_liveness(self.keep_alive, self.idle_timeout)
     }
 
-    /// Returns how many consumers must be left for the session to go on; see the field of this name.
+    /// Returns how many consumers must be left for the session to go on; see the field of this
+    /// name.
     pub fn quorum(&self) -> usize {
         self.quorum.unwrap_or(match self.slow {
             Slow::Wait => self.min_consumers,
@@ -273,8 +284,8 @@ impl PublishConfig {
         self.max_body_bytes().min(self.solo_frame_bytes.saturating_sub(MAX_HEADER))
     }
 
-    /// The longest part of a message in a fragment, in bytes. With blake3 this is whole [`HASH_RUN`]s where it
-    /// can be.
+    /// The longest part of a message in a fragment, in bytes. With blake3 this is whole
+    /// [`HASH_RUN`]s where it can be.
     pub fn max_fragment_bytes(&self) -> usize {
         let part = self.solo_body_bytes().saturating_sub(FRAGMENT_OVERHEAD);
         match self.integrity {
@@ -304,22 +315,23 @@ pub struct SubscribeConfig {
     pub tag: String,
     /// Where to resume in a session that this consumer took part in before. Default none.
     pub resume: Option<Resume>,
-    /// The window in frames: received and not yet consumed. Default 4,096 (about 400 KiB of bookkeeping when
-    /// full). At most the subscription's capacity less [`SUBSCRIPTION_RESERVE`].
+    /// The window in frames: received and not yet consumed. Default 4,096 (about 400 KiB of
+    /// bookkeeping when full). At most the subscription's capacity less [`SUBSCRIPTION_RESERVE`].
     pub window_frames: u64,
-    /// The window in bytes: received and not yet consumed. Frames are slices of the client's read buffers, which
-    /// can come to twice the window.
+    /// The window in bytes: received and not yet consumed. Frames are slices of the client's read
+    /// buffers, which can come to twice the window.
     ///
-    /// Default 16 MiB: at line rate on two busy cores, an ack and the data that it allows take milliseconds, and
-    /// a smaller window would run out meanwhile. Where a consumer is slower than its publisher, unread frames
-    /// grow to the window as well. Lower the window where fresh data is worth more than throughput.
+    /// Default 16 MiB: at line rate on two busy cores, an ack and the data that it allows take
+    /// milliseconds, and a smaller window would run out meanwhile. Where a consumer is slower than
+    /// its publisher, unread frames grow to the window as well. Lower the window where fresh data
+    /// is worth more than throughput.
     ///
-    /// With a window below the broker's `max_pending` (64 MiB) the broker never cuts the consumer off for frames
-    /// that it has not read, only for standing still (`write_deadline`). A publisher refuses a window that does
-    /// not hold one of its frames; see [`PublishConfig::frame_bytes`].
+    /// With a window below the broker's `max_pending` (64 MiB) the broker never cuts the consumer
+    /// off for frames that it has not read, only for standing still (`write_deadline`). A publisher
+    /// refuses a window that does not hold one of its frames; see [`PublishConfig::frame_bytes`].
     pub window_bytes: u64,
-    /// The longest message that is accepted, in bytes. A message that comes in fragments costs its length in
-    /// memory, which is kept for the next one. Default 64 MiB.
+    /// The longest message that is accepted, in bytes. A message that comes in fragments costs its
+    /// length in memory, which is kept for the next one. Default 64 MiB.
     pub max_message_bytes: u64,
     /// A key shared with the publisher. Default none.
     pub key: Option<Key>,
@@ -366,7 +378,8 @@ impl SubscribeConfig {
     }
 }
 
-/// The wire has time-outs as whole milliseconds in 32 bits. One lost keep-alive must not end a session.
+/// The wire has time-outs as whole milliseconds in 32 bits. One lost keep-alive must not end a
+/// session.
 fn check_liveness(keep_alive: Duration, idle_timeout: Duration) -> Result<(), ConfigError> {
     let keep_alive_ms = keep_alive.as_millis() as u64;
     within("keep_alive (ms)", keep_alive_ms, 1..=3_600_000)?;

@@ -45,8 +45,9 @@ pub fn sack(ranges: &[(u64, u64)]) -> SackRanges {
     sack
 }
 
-/// An ack of everything below `cumulative`, whose newest frame is the last of those. It grants no credit,
-/// answers no probe, and says that its consumer listens to the first generation of the group.
+/// An ack of everything below `cumulative`, whose newest frame is the last of those. It grants no
+/// credit, answers no probe, and says that its consumer listens to the first generation of the
+/// group.
 pub fn ack(peer: PeerId, cumulative: u64) -> Ack {
     Ack {
         peer,

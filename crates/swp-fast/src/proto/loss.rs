@@ -1,9 +1,11 @@
-//! Which frames that one peer is known to miss are lost, and which of those wait for retransmission.
+//! Which frames that one peer is known to miss are lost, and which of those wait for
+//! retransmission.
 //!
-//! Silence is no evidence of loss. A frame counts as lost when something that was sent later has arrived
-//! (RFC 8985, RACK). The detector looks at frames in the order in which they were sent, and stops at the
-//! first frame that still has time (section 6.2 step 5 keeps such a list). So the work for an ack follows
-//! what is new in the ack, and neither the window nor the number of missing frames.
+//! Silence is no evidence of loss. A frame counts as lost when something that was sent later has
+//! arrived (RFC 8985, RACK). The detector looks at frames in the order in which they were sent, and
+//! stops at the first frame that still has time (section 6.2 step 5 keeps such a list). So the work
+//! for an ack follows what is new in the ack, and neither the window nor the number of missing
+//! frames.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -12,16 +14,16 @@ use super::rtt::RttEstimator;
 use crate::time::Time;
 use crate::wire::Seq;
 
-/// A gap with this many frames above it counts as a loss at once, as long as the path has never reordered
-/// frames (RFC 8985 section 6.2 step 4, "DupThresh").
+/// A gap with this many frames above it counts as a loss at once, as long as the path has never
+/// reordered frames (RFC 8985 section 6.2 step 4, "DupThresh").
 const DUP_THRESHOLD: u64 = 3;
 
-/// The bound of the reordering window, in quarters of the minimum round trip (RFC 8985 section 6.2 step 4
-/// bounds the window by SRTT).
+/// The bound of the reordering window, in quarters of the minimum round trip (RFC 8985 section 6.2
+/// step 4 bounds the window by SRTT).
 const MAX_REORDER_QUARTERS: u32 = 16;
 
-/// When a frame was sent. Several frames to one peer's inbox can leave at the same time, so those are
-/// numbered (RFC 8985 section 6.2 step 5 compares sequence numbers there).
+/// When a frame was sent. Several frames to one peer's inbox can leave at the same time, so those
+/// are numbered (RFC 8985 section 6.2 step 5 compares sequence numbers there).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Sent {
     at: Time,
@@ -50,8 +52,8 @@ pub(super) struct Due {
 #[derive(Debug)]
 pub(super) struct LossDetector {
     missing: BTreeMap<Seq, Missing>,
-    /// Missing frames that were sent once, in the order of sending. Entries of frames that have arrived
-    /// meanwhile are skipped.
+    /// Missing frames that were sent once, in the order of sending. Entries of frames that have
+    /// arrived meanwhile are skipped.
     sent_once: VecDeque<Seq>,
     /// Missing frames that were retransmitted, in the order of retransmission, likewise.
     retransmitted: VecDeque<(Sent, Seq)>,
@@ -86,8 +88,8 @@ impl Default for LossDetector {
 }
 
 impl LossDetector {
-    /// A frame that was sent to the group at that time has arrived. A frame to the inbox with the same time
-    /// may have been sent later.
+    /// A frame that was sent to the group at that time has arrived. A frame to the inbox with the
+    /// same time may have been sent later.
     pub(super) fn note_delivered(&mut self, at: Time) {
         self.delivered = self.delivered.max(Some(Sent { at, order: 0 }));
     }
@@ -97,8 +99,9 @@ impl LossDetector {
         self.delivered = self.delivered.max(Some(Sent { at, order: u64::MAX }));
     }
 
-    /// A missing frame has arrived. This counts as the arrival of its retransmission, unless the arrival is
-    /// sooner than any round trip: then the original was late (RFC 8985 section 6.2 step 2).
+    /// A missing frame has arrived. This counts as the arrival of its retransmission, unless the
+    /// arrival is sooner than any round trip: then the original was late (RFC 8985 section 6.2 step
+    /// 2).
     pub(super) fn note_retransmission_delivered(&mut self, seq: Seq, now: Time, min_rtt: Duration) {
         if let Some(missing) = self.missing.get(&seq)
             && missing.retransmissions > 0
@@ -115,7 +118,8 @@ impl LossDetector {
         }
     }
 
-    /// Adds a missing frame that was sent once, at that time. Frames are to be added in ascending order.
+    /// Adds a missing frame that was sent once, at that time. Frames are to be added in ascending
+    /// order.
     pub(super) fn add(&mut self, seq: Seq, sent_at: Time) {
         let sent = Sent { at: sent_at, order: 0 };
         self.missing.insert(seq, Missing { sent, retransmissions: 0, queued_at: None });
@@ -182,16 +186,18 @@ impl LossDetector {
         }
     }
 
-    /// Queues lost frames for retransmission. A frame is lost when a frame that was sent later has arrived,
-    /// and when the frame has had a round trip and the reordering window to arrive itself (RFC 8985 section
-    /// 6.2 step 5). `end` is where the evidence ends. The peer may delay an ack by `ack_delay`.
+    /// Queues lost frames for retransmission. A frame is lost when a frame that was sent later has
+    /// arrived, and when the frame has had a round trip and the reordering window to arrive itself
+    /// (RFC 8985 section 6.2 step 5). `end` is where the evidence ends. The peer may delay an ack
+    /// by `ack_delay`.
     pub(super) fn detect(&mut self, now: Time, rtt: &RttEstimator, end: Seq, ack_delay: Duration) {
         self.check_at = None;
         let Some(delivered) = self.delivered else { return };
         let window = rtt.min() / 4 * self.reorder_quarters;
         let patience = rtt.latest() + window.min(rtt.smoothed().unwrap_or(window));
         let originals = self.detect_lost_originals(now, delivered, patience, end);
-        // A retransmission takes another way than the frames that prove it lost, and its ack may be delayed.
+        // A retransmission takes another way than the frames that prove it lost, and its ack may be
+        // delayed.
         let again = self.detect_lost_retransmissions(now, delivered, patience + ack_delay * 2);
         self.check_at = originals.into_iter().chain(again).min();
     }
@@ -280,7 +286,8 @@ impl LossDetector {
         missing.queued_at.map(|queued_at| Due { seq, queued_at })
     }
 
-    /// A frame was retransmitted, whether that was due or not. Returns false where the frame is not missing.
+    /// A frame was retransmitted, whether that was due or not. Returns false where the frame is not
+    /// missing.
     pub(super) fn note_retransmitted(&mut self, seq: Seq, now: Time) -> bool {
         let Some(missing) = self.missing.get_mut(&seq) else { return false };
         self.inbox_frames += 1;

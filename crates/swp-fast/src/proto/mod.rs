@@ -1,12 +1,14 @@
-//! The state machines of the protocol: [`Packer`] and [`Sender`] for the publisher, [`Receiver`] for a consumer.
+//! The state machines of the protocol: [`Packer`] and [`Sender`] for the publisher, [`Receiver`]
+//! for a consumer.
 //!
-//! They have no clock, thread, lock, socket, runtime or source of randomness. The caller hands in the time,
-//! what arrived and what the application wants, and asks for frames to send, the next deadline and events. The
-//! driver and the simulator are two equal callers.
+//! They have no clock, thread, lock, socket, runtime or source of randomness. The caller hands in
+//! the time, what arrived and what the application wants, and asks for frames to send, the next
+//! deadline and events. The driver and the simulator are two equal callers.
 //!
 //! Methods come in four kinds: constructors; `handle_*` (input from the network or from time); the
-//! application's calls (`push`, `write`, `read_message`, `finish`, `close`); and `poll_*` (`poll_transmit`,
-//! `poll_timeout`, `poll_event`), to be called until they have nothing more to say.
+//! application's calls (`push`, `write`, `read_message`, `finish`, `close`); and `poll_*`
+//! (`poll_transmit`, `poll_timeout`, `poll_event`), to be called until they have nothing more to
+//! say.
 //!
 //! ```text
 //!   push                                                                          read_message
@@ -47,18 +49,20 @@ pub use stats::{ConsumerStats, DropCounts, PublisherStats, SubscriberStats};
 
 use std::time::Duration;
 
-/// A consumer sends an ack at the latest this long after a frame that no other frame follows. This is the
-/// resolution of tokio's timers, and small beside the round trip of a network.
+/// A consumer sends an ack at the latest this long after a frame that no other frame follows. This
+/// is the resolution of tokio's timers, and small beside the round trip of a network.
 pub const ACK_DELAY: Duration = Duration::from_millis(1);
 
-/// How long a consumer may delay an ack where this many consumers share the way back. More consumers wait
-/// longer, so that their acks do not bury the publisher. Up to 4 it is [`ACK_DELAY`], at 64 it is 16 times that.
+/// How long a consumer may delay an ack where this many consumers share the way back. More
+/// consumers wait longer, so that their acks do not bury the publisher. Up to 4 it is
+/// [`ACK_DELAY`], at 64 it is 16 times that.
 pub(crate) fn ack_delay(consumers: u32) -> Duration {
     ACK_DELAY * (consumers / 4).clamp(1, 32)
 }
 
-/// The generation with which the group begins, and to which announcements always go. When a consumer is lost
-/// that may still listen, the group moves to the next generation, and the other consumers follow.
+/// The generation with which the group begins, and to which announcements always go. When a
+/// consumer is lost that may still listen, the group moves to the next generation, and the other
+/// consumers follow.
 pub const FIRST_GENERATION: u32 = 1;
 
 /// The addressee of a frame. The driver makes a subject of it.

@@ -1,5 +1,5 @@
-//! A consumer as the publisher's state machine sees it: what the consumer holds, what it allows, and which
-//! frames it misses.
+//! A consumer as the publisher's state machine sees it: what the consumer holds, what it allows,
+//! and which frames it misses.
 //!
 //! A [`Peer`] owns parts that do not know each other, and passes between them what an ack says:
 //!
@@ -11,8 +11,9 @@
 //! | [`PeerLiveness`] | since when the consumer has been silent |
 //! | [`CatchUp`] | the way of a late or resumed consumer to the newest frame |
 //!
-//! A time-out retransmits nothing. A time-out sends a probe, and the answer is evidence of what arrived and
-//! what did not. So a consumer that is slow, or stopped for a while, causes no retransmission.
+//! A time-out retransmits nothing. A time-out sends a probe, and the answer is evidence of what
+//! arrived and what did not. So a consumer that is slow, or stopped for a while, causes no
+//! retransmission.
 
 mod catch_up;
 mod catching_up;
@@ -161,8 +162,8 @@ impl Peer {
         self.holdings.cumulative()
     }
 
-    /// Where the frames ended that the consumer held when it joined. That can be beyond what was sent, where
-    /// the publisher was restarted.
+    /// Where the frames ended that the consumer held when it joined. That can be beyond what was
+    /// sent, where the publisher was restarted.
     pub(super) fn held_end(&self) -> Seq {
         self.holdings.held_end()
     }
@@ -172,8 +173,9 @@ impl Peer {
         self.state != PeerState::Finished
     }
 
-    /// Whether the stream goes at this consumer's pace now. That begins when the consumer is told to listen to
-    /// the group: what the group is sent could fill its window and leave no space for what it misses.
+    /// Whether the stream goes at this consumer's pace now. That begins when the consumer is told
+    /// to listen to the group: what the group is sent could fill its window and leave no space for
+    /// what it misses.
     pub(super) fn paces(&self) -> bool {
         self.identity.counts && self.is_unfinished() && self.is_told_to_listen()
     }
@@ -196,11 +198,13 @@ impl Peer {
         self.holdings.complete(end);
     }
 
-    /// Returns true if this SYN starts a new membership. A duplicate of the accepted SYN returns false.
+    /// Returns true if this SYN starts a new membership. A duplicate of the accepted SYN returns
+    /// false.
     ///
-    /// A joining consumer takes no answer but to its latest SYN, so any other `resume` starts anew. For a live
-    /// consumer only a SYN from beyond the cumulative ack does: a delayed SYN names an earlier frame. If it
-    /// started a new membership, the consumer's credit would bind nobody until its next ack.
+    /// A joining consumer takes no answer but to its latest SYN, so any other `resume` starts anew.
+    /// For a live consumer only a SYN from beyond the cumulative ack does: a delayed SYN names an
+    /// earlier frame. If it started a new membership, the consumer's credit would bind nobody until
+    /// its next ack.
     pub(super) fn is_new_membership(&self, resume: &Resume) -> bool {
         let elsewhere = resume.next != self.start();
         match self.state {
@@ -212,8 +216,9 @@ impl Peer {
 
     /// Queues what the consumer may have discarded for retransmission.
     ///
-    /// A SYN at the cumulative ack is either a late duplicate, or the consumer has discarded frames that it had
-    /// SACKed. Both look the same, so every frame that the SYN does not list is retransmitted.
+    /// A SYN at the cumulative ack is either a late duplicate, or the consumer has discarded frames
+    /// that it had SACKed. Both look the same, so every frame that the SYN does not list is
+    /// retransmitted.
     pub(super) fn handle_discarded(&mut self, resume: &Resume, queue: &RetransmitQueue) {
         if self.state != PeerState::Live || resume.next != self.cumulative() {
             return;
@@ -229,8 +234,8 @@ impl Peer {
         own.or_else(|| shared.get(seq))
     }
 
-    /// Takes an ack, which was checked against what was sent: the ack names no frame at or beyond the queue's
-    /// first unsent one. The consumer may have delayed the ack by `ack_delay`.
+    /// Takes an ack, which was checked against what was sent: the ack names no frame at or beyond
+    /// the queue's first unsent one. The consumer may have delayed the ack by `ack_delay`.
     pub(super) fn handle_ack(
         &mut self,
         now: Time,
@@ -273,8 +278,8 @@ impl Peer {
         }
         self.advance(ack.cumulative);
         if !self.is_caught_up() {
-            // Frames of the group that the consumer has are skipped when their turn comes. Those that it
-            // misses were not sent to it yet, and are no loss.
+            // Frames of the group that the consumer has are skipped when their turn comes. Those
+            // that it misses were not sent to it yet, and are no loss.
             end = end.min(self.holdings.evidence_end());
         }
         news |= end > self.holdings.evidence_end();
@@ -298,8 +303,8 @@ impl Peer {
         self.counters.dropped = self.counters.dropped.max(ack.dropped);
     }
 
-    /// Uses the frame that arrived last. Its send time is RACK's evidence, and a round-trip sample where the
-    /// frame was sent only once (Karn's rule, RFC 6298 section 3).
+    /// Uses the frame that arrived last. Its send time is RACK's evidence, and a round-trip sample
+    /// where the frame was sent only once (Karn's rule, RFC 6298 section 3).
     fn newest_evidence(
         &mut self,
         now: Time,
@@ -353,15 +358,15 @@ impl Peer {
         (seq < self.holdings.evidence_end()).then(|| !self.losses.is_missing(seq))
     }
 
-    /// Whether frames were sent that the consumer is not known to hold; `sent_end` is where the frames end that
-    /// were sent to the group.
+    /// Whether frames were sent that the consumer is not known to hold; `sent_end` is where the
+    /// frames end that were sent to the group.
     pub(super) fn has_unacked(&self, sent_end: Seq) -> bool {
         self.is_unfinished() && self.cumulative() < self.sent_end(sent_end)
     }
 }
 
-/// Returns when a frame went to the group, or `None` where it did not, or is not retained. A frame that is
-/// retained for one consumer alone was sent long ago; the time is not known any more.
+/// Returns when a frame went to the group, or `None` where it did not, or is not retained. A frame
+/// that is retained for one consumer alone was sent long ago; the time is not known any more.
 fn sent_at(catch_up: Option<&CatchUp>, queue: &RetransmitQueue, seq: Seq) -> Option<Time> {
     let reread = catch_up.and_then(|catch_up| catch_up.reread().get(seq));
     queue.get(seq).and_then(|slot| slot.sent_at).or(reread.map(|_| Time::ZERO))

@@ -1,8 +1,9 @@
 //! All consumers of a stream, and what they add up to.
 //!
-//! Each frame to the group asks how far all consumers let the stream go, and each consumer should answer the
-//! frame. With many consumers neither may be a walk over them for each frame. So [`Peers`] keeps the sum until
-//! a consumer changes, and counts the sends to the group that are not yet settled with the consumers.
+//! Each frame to the group asks how far all consumers let the stream go, and each consumer should
+//! answer the frame. With many consumers neither may be a walk over them for each frame. So
+//! [`Peers`] keeps the sum until a consumer changes, and counts the sends to the group that are not
+//! yet settled with the consumers.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -28,8 +29,8 @@ pub(super) struct GroupSends {
     pub(super) last_at: Time,
 }
 
-/// See the [module](self). A consumer is changed in [`Self::update`] or [`Self::for_each_mut`], which find it
-/// as if each send to the group had been noted in it at once.
+/// See the [module](self). A consumer is changed in [`Self::update`] or [`Self::for_each_mut`],
+/// which find it as if each send to the group had been noted in it at once.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     all: BTreeMap<PeerId, Peer>,
@@ -67,7 +68,8 @@ impl Peers {
         [behind, before].into_iter().flat_map(|turn| self.all.range(turn)).map(|(_, peer)| peer)
     }
 
-    /// Changes one consumer. Returns what `change` returns, or `None` where there is no such consumer.
+    /// Changes one consumer. Returns what `change` returns, or `None` where there is no such
+    /// consumer.
     pub(super) fn update<T>(
         &mut self,
         id: PeerId,
@@ -133,8 +135,8 @@ impl Peers {
         peer.liveness().waiting_after(expected_of(peer, self.sends))
     }
 
-    /// A consumer is about to change: the sum is unknown from now on, and sends to the group are noted in all
-    /// consumers.
+    /// A consumer is about to change: the sum is unknown from now on, and sends to the group are
+    /// noted in all consumers.
     fn settle(&mut self) {
         self.sum = None;
         let sends = self.sends.take();

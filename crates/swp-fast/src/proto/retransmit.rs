@@ -1,8 +1,8 @@
 //! The frames that were written and that some consumer does not hold yet.
 //!
-//! Frames live in a `slab`. Their sequence numbers are dense, so a ring of keys finds a frame in constant time.
-//! A key alone is not trusted: the slot's own sequence number is compared. A retransmission to any consumer is
-//! one clone of the frame's `Bytes`.
+//! Frames live in a `slab`. Their sequence numbers are dense, so a ring of keys finds a frame in
+//! constant time. A key alone is not trusted: the slot's own sequence number is compared. A
+//! retransmission to any consumer is one clone of the frame's `Bytes`.
 
 use std::collections::VecDeque;
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// The time-out before the first sample. RFC 6298 (2.1) asks for 1 s where a time-out retransmits data. Here a
-/// time-out sends a probe only, so a quarter of that serves.
+/// The time-out before the first sample. RFC 6298 (2.1) asks for 1 s where a time-out retransmits
+/// data. Here a time-out sends a probe only, so a quarter of that serves.
 const INITIAL_RTO: Duration = Duration::from_millis(250);
 
-/// RFC 6298 (2.4) asks for a floor of 1 s and allows a smaller one. A broker on the same host answers much
-/// sooner than this, and a time-out alone retransmits nothing.
+/// RFC 6298 (2.4) asks for a floor of 1 s and allows a smaller one. A broker on the same host
+/// answers much sooner than this, and a time-out alone retransmits nothing.
 const MIN_RTO: Duration = Duration::from_millis(5);
 
 /// RFC 6298 (2.5) allows a ceiling. It bounds how long a network that has healed goes unnoticed.
@@ -18,7 +18,8 @@ const MAX_RTO: Duration = Duration::from_secs(1);
 /// Longer samples say more about a suspended machine than about the path.
 const MAX_SAMPLE_NS: u64 = 60_000_000_000;
 
-/// SRTT and RTTVAR after RFC 6298, and the minimum for loss detection (RFC 8985 section 6.2 step 1).
+/// SRTT and RTTVAR after RFC 6298, and the minimum for loss detection (RFC 8985 section 6.2 step
+/// 1).
 #[derive(Debug, Clone, Default)]
 pub(super) struct RttEstimator {
     smoothed: Option<Duration>,
@@ -71,7 +72,8 @@ impl RttEstimator {
     }
 }
 
-/// The distribution of round trips over a session, from 1 us to 60 s within 1 %. Takes about 20 KiB.
+/// The distribution of round trips over a session, from 1 us to 60 s within 1 %. Takes about 20
+/// KiB.
 #[derive(Debug, Clone)]
 pub(super) struct RttHistogram(Option<Histogram<u64>>);
 

@@ -6,13 +6,15 @@
 //!      +---------> Failed <--------+----------------------------------+
 //! ```
 //!
-//! Each frame is sent to the group once, as far as the smallest credit among the consumers allows. A frame that
-//! one of them missed is retransmitted to its inbox. See [`super::peer`] for how a loss is recognised.
+//! Each frame is sent to the group once, as far as the smallest credit among the consumers allows.
+//! A frame that one of them missed is retransmitted to its inbox. See [`super::peer`] for how a
+//! loss is recognised.
 //!
-//! [`Sender`] owns parts that do not know each other: [`SendWindow`] (the frames), [`Peers`] (the consumers),
-//! [`Membership`], [`GroupMove`], [`CatchUpScheduler`], [`ProbeSchedule`], [`StallWatch`] and [`ControlQueue`].
-//! The files `acks`, `claim`, `join`, `leave`, `pace`, `transmit`, `retransmit`, `timers`, `write` and
-//! `rewind` each hold what the sender does on one occasion, in terms of these parts.
+//! [`Sender`] owns parts that do not know each other: [`SendWindow`] (the frames), [`Peers`] (the
+//! consumers), [`Membership`], [`GroupMove`], [`CatchUpScheduler`], [`ProbeSchedule`],
+//! [`StallWatch`] and [`ControlQueue`]. The files `acks`, `claim`, `join`, `leave`, `pace`,
+//! `transmit`, `retransmit`, `timers`, `write` and `rewind` each hold what the sender does on one
+//! occasion, in terms of these parts.
 
 mod acks;
 mod catch_up;
@@ -80,7 +82,8 @@ struct Counters {
 /// 1. input: [`Self::handle_frame`], [`Self::handle_timeout`] when [`Self::poll_timeout`] says so,
 ///    [`Self::handle_outage`], [`Self::handle_reconnect`], [`Self::handle_link`];
 /// 2. the application's calls: [`Self::write`] while [`Self::can_write`], [`Self::set_backlog`],
-///    [`Self::write_reread`] for what [`Self::poll_rewind`] wants, [`Self::finish`], [`Self::abort`];
+///    [`Self::write_reread`] for what [`Self::poll_rewind`] wants, [`Self::finish`],
+///    [`Self::abort`];
 /// 3. output: [`Self::poll_transmit`] until it returns `None`;
 /// 4. [`Self::poll_event`] until it returns `None`, and [`Self::poll_timeout`].
 #[derive(Debug)]
@@ -103,8 +106,8 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// A publisher that begins by claiming its stream. Where `config` resumes a session, `ids` name that
-    /// session and its next epoch.
+    /// A publisher that begins by claiming its stream. Where `config` resumes a session, `ids` name
+    /// that session and its next epoch.
     ///
     /// # Errors
     /// Where `config` cannot work.
@@ -177,8 +180,8 @@ impl Sender {
         }
     }
 
-    /// Announces the end of the stream, behind everything written, with a trailer for the consumers (cut at
-    /// [`MAX_TRAILER`] bytes). To be called once.
+    /// Announces the end of the stream, behind everything written, with a trailer for the consumers
+    /// (cut at [`MAX_TRAILER`] bytes). To be called once.
     pub fn finish(&mut self, trailer: Bytes) {
         if self.is_over() || self.is_finishing() {
             return;
@@ -237,13 +240,14 @@ impl Sender {
         self.window.sent_position()
     }
 
-    /// Every consumer that counts holds everything up to this position, or can have it from the source.
+    /// Every consumer that counts holds everything up to this position, or can have it from the
+    /// source.
     pub fn acked_position(&self) -> Position {
         self.window.queue().released()
     }
 
-    /// Where another publisher could resume in this one's place. Every consumer that counts holds everything
-    /// before.
+    /// Where another publisher could resume in this one's place. Every consumer that counts holds
+    /// everything before.
     pub fn resume_point(&self) -> PublishResume {
         let SenderIds { session, epoch, .. } = self.control.ids();
         let queue = self.window.queue();
@@ -262,7 +266,8 @@ impl Sender {
     }
 }
 
-/// Text from the network as people may see it: without control characters, which a terminal would obey.
+/// Text from the network as people may see it: without control characters, which a terminal would
+/// obey.
 pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }

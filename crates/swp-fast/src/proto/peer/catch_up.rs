@@ -16,7 +16,8 @@ use bytes::Bytes;
 pub(super) enum Next {
     /// This frame, to its inbox.
     Frame(Seq),
-    /// Nothing now. The consumer is to be told to listen to the group, or has not confirmed that it does.
+    /// Nothing now. The consumer is to be told to listen to the group, or has not confirmed that it
+    /// does.
     Nothing,
     /// Nothing any more. The consumer has caught up.
     CaughtUp,
@@ -25,8 +26,9 @@ pub(super) enum Next {
 /// See the [module](self). The frames below `Holdings::evidence_end` were sent to the inbox.
 #[derive(Debug)]
 pub(in crate::proto) struct CatchUp {
-    /// Frames read again from the source for this consumer alone, until it holds them. Where this queue ends
-    /// the shared queue begins, which retains everything from there on for this consumer too.
+    /// Frames read again from the source for this consumer alone, until it holds them. Where this
+    /// queue ends the shared queue begins, which retains everything from there on for this consumer
+    /// too.
     reread: RetransmitQueue,
     /// Everything was sent once: the consumer is to be told to listen to the group ...
     reached: bool,
@@ -39,8 +41,8 @@ pub(in crate::proto) struct CatchUp {
 }
 
 impl CatchUp {
-    /// The way of a consumer that joins at `start`. `misses_nothing` is true where no frame was sent that the
-    /// consumer misses.
+    /// The way of a consumer that joins at `start`. `misses_nothing` is true where no frame was
+    /// sent that the consumer misses.
     pub(super) fn new(start: Seq, start_bytes: u64, misses_nothing: bool) -> CatchUp {
         CatchUp {
             reread: RetransmitQueue::starting_at(start, start_bytes),
@@ -73,11 +75,11 @@ impl CatchUp {
         self.caught_up && self.reread.len() == 0
     }
 
-    /// Returns what is sent next, where `next` is the first frame that was not sent to the inbox, and
-    /// `sent_end` is where the frames end that were sent to the group.
+    /// Returns what is sent next, where `next` is the first frame that was not sent to the inbox,
+    /// and `sent_end` is where the frames end that were sent to the group.
     pub(super) fn poll_next(&mut self, next: Seq, sent_end: Seq) -> Next {
-        // The consumer has from the group what was sent since it listens there, and may miss some of that as
-        // any other consumer may.
+        // The consumer has from the group what was sent since it listens there, and may miss some
+        // of that as any other consumer may.
         if next < self.listens_from.unwrap_or(sent_end) {
             return Next::Frame(next);
         }
@@ -96,8 +98,8 @@ impl CatchUp {
         tell
     }
 
-    /// The consumer says that it listens to the group; `sent_end` is the next frame that goes there. It counts
-    /// only once the consumer was told to listen.
+    /// The consumer says that it listens to the group; `sent_end` is the next frame that goes
+    /// there. It counts only once the consumer was told to listen.
     pub(super) fn note_listens(&mut self, sent_end: Seq) {
         if self.told {
             self.listens_from.get_or_insert(sent_end);

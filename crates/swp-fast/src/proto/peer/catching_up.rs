@@ -1,4 +1,5 @@
-//! What catching up means for the rest of a [`Peer`]: which frames it is sent, and which it needs retained.
+//! What catching up means for the rest of a [`Peer`]: which frames it is sent, and which it needs
+//! retained.
 
 use bytes::Bytes;
 
@@ -24,25 +25,27 @@ impl Peer {
         self.catch_up.as_ref().is_none_or(CatchUp::is_told_to_listen)
     }
 
-    /// Whether the consumer takes part, was told to listen to this generation of the group, and has not
-    /// confirmed that it does.
+    /// Whether the consumer takes part, was told to listen to this generation of the group, and has
+    /// not confirmed that it does.
     pub(in crate::proto) fn has_to_confirm(&self, generation: u32) -> bool {
         let listens = self.state == PeerState::Live && self.is_told_to_listen();
         listens && self.generation < generation
     }
 
-    /// The lowest frame that the shared queue has to retain for this consumer, or `None` where it retains
-    /// none. `first` is the lowest frame in the shared queue.
+    /// The lowest frame that the shared queue has to retain for this consumer, or `None` where it
+    /// retains none. `first` is the lowest frame in the shared queue.
     pub(in crate::proto) fn retains_from(&self, first: Seq) -> Option<Seq> {
         if !self.is_unfinished() || !self.identity.counts {
             return None;
         }
-        // Below `first` a consumer that catches up depends on the source, and the queue can do nothing for it.
+        // Below `first` a consumer that catches up depends on the source, and the queue can do
+        // nothing for it.
         let from = self.needs_from();
         (self.catch_up.is_none() || from >= first).then_some(from)
     }
 
-    /// The lowest frame that the consumer is not known to hold, and that is not retained for it alone.
+    /// The lowest frame that the consumer is not known to hold, and that is not retained for it
+    /// alone.
     fn needs_from(&self) -> Seq {
         let cumulative = self.cumulative();
         let Some(catch_up) = &self.catch_up else { return cumulative };
@@ -55,8 +58,8 @@ impl Peer {
         self.losses.first_missing_from(from).unwrap_or(end)
     }
 
-    /// Whether the consumer needs frames that the shared queue, which begins at `first`, does not hold any
-    /// more.
+    /// Whether the consumer needs frames that the shared queue, which begins at `first`, does not
+    /// hold any more.
     pub(in crate::proto) fn needs_source(&self, first: Seq) -> bool {
         self.is_unfinished() && self.needs_from() < first
     }
@@ -86,8 +89,9 @@ impl Peer {
         }
     }
 
-    /// Returns the next frame for the inbox of a consumer that catches up; `sent_end` is where the frames end
-    /// that were sent to the group. Returns `None` also when the consumer has caught up with this call.
+    /// Returns the next frame for the inbox of a consumer that catches up; `sent_end` is where the
+    /// frames end that were sent to the group. Returns `None` also when the consumer has caught up
+    /// with this call.
     pub(in crate::proto) fn poll_catch_up(&mut self, sent_end: Seq) -> Option<Seq> {
         let catch_up = self.catch_up.as_mut().filter(|catch_up| !catch_up.is_caught_up())?;
         let next = catch_up.poll_next(self.holdings.skip_held(), sent_end);
@@ -105,9 +109,9 @@ impl Peer {
         self.liveness.note_sent_first(now);
     }
 
-    /// Returns true if the consumer has caught up with this call: it says that it listens to the group, and
-    /// was sent all frames before. This is looked at with each ack, before more is sent: otherwise the inbox
-    /// would get all of that as well.
+    /// Returns true if the consumer has caught up with this call: it says that it listens to the
+    /// group, and was sent all frames before. This is looked at with each ack, before more is sent:
+    /// otherwise the inbox would get all of that as well.
     pub(in crate::proto) fn catches_up_now(&mut self, sent_end: Seq) -> bool {
         let listens = |catch_up: &CatchUp| !catch_up.is_caught_up() && catch_up.listens();
         self.catch_up.as_ref().is_some_and(listens)
@@ -120,9 +124,9 @@ impl Peer {
         self.catch_up.as_mut().is_some_and(CatchUp::take_tell)
     }
 
-    /// An ack says that the consumer listens to this generation of the group, and so to the one before as
-    /// well while the group moves. `sending` is the generation that frames go to now, with frame `sent_end`
-    /// as the next.
+    /// An ack says that the consumer listens to this generation of the group, and so to the one
+    /// before as well while the group moves. `sending` is the generation that frames go to now,
+    /// with frame `sent_end` as the next.
     pub(in crate::proto) fn note_generation(
         &mut self,
         generation: u32,
@@ -135,8 +139,8 @@ impl Peer {
         }
     }
 
-    /// Where the frames end that were sent to this consumer; `sent_end` is where those end that were sent to
-    /// the group.
+    /// Where the frames end that were sent to this consumer; `sent_end` is where those end that
+    /// were sent to the group.
     pub(in crate::proto) fn sent_end(&self, sent_end: Seq) -> Seq {
         if self.is_caught_up() { sent_end } else { self.holdings.evidence_end() }
     }

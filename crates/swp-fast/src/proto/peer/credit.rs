@@ -19,8 +19,8 @@ pub(in crate::proto) struct PeerCredit {
 }
 
 impl PeerCredit {
-    /// The credit of a consumer that begins at `start`: the whole window where it is `open`, else nothing
-    /// until the first ack.
+    /// The credit of a consumer that begins at `start`: the whole window where it is `open`, else
+    /// nothing until the first ack.
     pub(super) fn new(start: Seq, start_bytes: u64, window: Window, open: bool) -> PeerCredit {
         let Window { frames, bytes } = if open { window } else { Window { frames: 0, bytes: 0 } };
         let credit =
@@ -30,8 +30,8 @@ impl PeerCredit {
 
     /// Takes the credit of an ack. Returns true if it allows more than before.
     pub(super) fn take(&mut self, ack: &Ack) -> bool {
-        // A consumer holds at least what it has consumed, so more than a window beyond the cumulative ack
-        // cannot be meant.
+        // A consumer holds at least what it has consumed, so more than a window beyond the
+        // cumulative ack cannot be meant.
         let most =
             Credit { frames: ack.cumulative.advance(self.window.frames), bytes: ack.credit.bytes };
         let before = self.credit;
@@ -59,7 +59,8 @@ impl PeerCredit {
         next < self.credit.frames && next_bytes < self.credit.bytes
     }
 
-    /// Whether this credit keeps the stream from sending frame `next`, which ends at `next_end_bytes`.
+    /// Whether this credit keeps the stream from sending frame `next`, which ends at
+    /// `next_end_bytes`.
     pub(in crate::proto) fn blocks(&self, next: Seq, next_end_bytes: u64) -> bool {
         self.credit.frames <= next || self.credit.bytes < next_end_bytes
     }

@@ -19,8 +19,8 @@ pub(super) struct Holdings {
     held_end: Seq,
     cumulative: Seq,
     evidence_end: Seq,
-    /// The SACK ranges of the newest ack, or of the SYN. No frame in them is missing. While the consumer
-    /// catches up, these frames are not sent.
+    /// The SACK ranges of the newest ack, or of the SYN. No frame in them is missing. While the
+    /// consumer catches up, these frames are not sent.
     sack: SackRanges,
     newest_ack: Option<Seq>,
 }
@@ -82,9 +82,9 @@ impl Holdings {
         self.cumulative = end;
     }
 
-    /// Takes what an ack says of the frames from the cumulative ack up to `end`. Missing frames that are told
-    /// for the first time are added to `losses` with the time at which they were sent. Those that have arrived
-    /// are taken out.
+    /// Takes what an ack says of the frames from the cumulative ack up to `end`. Missing frames
+    /// that are told for the first time are added to `losses` with the time at which they were
+    /// sent. Those that have arrived are taken out.
     pub(super) fn take_sack(
         &mut self,
         sack: &SackRanges,
@@ -115,8 +115,8 @@ impl Holdings {
         self.evidence_end = self.evidence_end.max(end);
     }
 
-    /// Replaces what is known to be held above the cumulative ack by `sack`. All else up to the end of the
-    /// evidence is added to `losses`.
+    /// Replaces what is known to be held above the cumulative ack by `sack`. All else up to the end
+    /// of the evidence is added to `losses`.
     pub(super) fn replace_sack(
         &mut self,
         sack: &SackRanges,
@@ -136,8 +136,8 @@ impl Holdings {
         self.sack = sack.clone();
     }
 
-    /// Moves the end of the evidence over the frames that are held, for a consumer that catches up: they need
-    /// not be sent. Returns the new end, which is the frame to be sent next.
+    /// Moves the end of the evidence over the frames that are held, for a consumer that catches up:
+    /// they need not be sent. Returns the new end, which is the frame to be sent next.
     pub(super) fn skip_held(&mut self) -> Seq {
         for (start, end) in self.sack.iter() {
             if start <= self.evidence_end && self.evidence_end < end {
@@ -147,7 +147,8 @@ impl Holdings {
         self.evidence_end
     }
 
-    /// The frame at the end of the evidence is sent to the consumer's inbox. Returns its sequence number.
+    /// The frame at the end of the evidence is sent to the consumer's inbox. Returns its sequence
+    /// number.
     pub(super) fn note_sent_next(&mut self) -> Seq {
         let seq = self.evidence_end;
         self.evidence_end = seq.next();

@@ -9,10 +9,11 @@ pub(in crate::proto) struct Identity {
     pub(in crate::proto) id: PeerId,
     pub(in crate::proto) name: String,
     pub(in crate::proto) tag: String,
-    /// The stream goes at this consumer's pace, and frames are retained for it (see `PublishConfig::tag`).
+    /// The stream goes at this consumer's pace, and frames are retained for it (see
+    /// `PublishConfig::tag`).
     pub(in crate::proto) counts: bool,
-    /// The id under which the consumer took part before. Lost while it rejoins, such a consumer is missed as
-    /// any other.
+    /// The id under which the consumer took part before. Lost while it rejoins, such a consumer is
+    /// missed as any other.
     pub(in crate::proto) replaces: Option<PeerId>,
 }
 
@@ -34,8 +35,8 @@ pub(in crate::proto) struct Joining {
     pub(in crate::proto) start: Seq,
     pub(in crate::proto) start_bytes: u64,
     pub(in crate::proto) window: Window,
-    /// What the consumer holds above `start`, where it has to catch up. `None` where it joins the group at
-    /// once.
+    /// What the consumer holds above `start`, where it has to catch up. `None` where it joins the
+    /// group at once.
     pub(in crate::proto) catches_up: Option<SackRanges>,
     /// The consumer misses nothing that was sent.
     pub(in crate::proto) misses_nothing: bool,

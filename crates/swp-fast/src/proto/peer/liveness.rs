@@ -7,8 +7,8 @@ use crate::proto::peers::GroupSends;
 use crate::time::Time;
 use crate::wire::Seq;
 
-/// The unanswered probes that are told apart. Probes back off, and an answer settles all before it, so more
-/// are under way only where no answer comes at all.
+/// The unanswered probes that are told apart. Probes back off, and an answer settles all before it,
+/// so more are under way only where no answer comes at all.
 const KEPT_PROBES: usize = 16;
 
 /// A probe that was sent, and what an answer to it proves.
@@ -25,7 +25,8 @@ pub(in crate::proto) struct SentProbe {
 pub(in crate::proto) struct Waiting {
     /// When the running time-out began.
     pub(in crate::proto) since: Time,
-    /// Frames and probes that were sent since the consumer was last heard, and when the first was sent.
+    /// Frames and probes that were sent since the consumer was last heard, and when the first was
+    /// sent.
     pub(in crate::proto) unheard: u32,
     pub(in crate::proto) unheard_since: Time,
 }
@@ -40,8 +41,8 @@ pub(in crate::proto) struct PeerLiveness {
     waiting: Waiting,
     /// Time-outs since the last answer.
     backoff: u32,
-    /// Frames retransmitted to the whole group since the consumer was last heard. They fill its subscription
-    /// beyond its window.
+    /// Frames retransmitted to the whole group since the consumer was last heard. They fill its
+    /// subscription beyond its window.
     group_retransmits_unheard: u64,
     /// Probes without an answer to them or to a later one, oldest first.
     probes: VecDeque<SentProbe>,
@@ -95,8 +96,8 @@ impl PeerLiveness {
         self.waiting.unheard = self.waiting.unheard.saturating_add(1);
     }
 
-    /// A frame was sent to the inbox for the first time: as [`Self::note_sent`], and a time-out that has not
-    /// fired yet starts anew.
+    /// A frame was sent to the inbox for the first time: as [`Self::note_sent`], and a time-out
+    /// that has not fired yet starts anew.
     pub(super) fn note_sent_first(&mut self, now: Time) {
         self.note_sent(now);
         if self.backoff == 0 {
@@ -117,7 +118,8 @@ impl PeerLiveness {
         self.note_sent(probe.sent_at);
     }
 
-    /// Returns the probe with this number where it has no answer yet. Earlier probes count as answered too.
+    /// Returns the probe with this number where it has no answer yet. Earlier probes count as
+    /// answered too.
     pub(super) fn take_answered_probe(&mut self, number: u64) -> Option<SentProbe> {
         let position = self.probes.iter().position(|probe| probe.number == number)?;
         self.probes.drain(..=position).next_back()
@@ -138,8 +140,8 @@ impl PeerLiveness {
         self.backoff = 0;
     }
 
-    /// The process was stopped for `gap`, so the silence of that time says nothing. Not beyond `now`, where a
-    /// reconnect was told of since the clock was last read.
+    /// The process was stopped for `gap`, so the silence of that time says nothing. Not beyond
+    /// `now`, where a reconnect was told of since the clock was last read.
     pub(in crate::proto) fn skip_gap(&mut self, gap: Duration, now: Time) {
         self.last_heard = (self.last_heard + gap).min(now);
         self.progress_at = (self.progress_at + gap).min(now);

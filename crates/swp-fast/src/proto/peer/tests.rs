@@ -198,8 +198,8 @@ fn a_finished_consumer_has_nothing_unacked() {
     assert_eq!((peer.state(), peer.cumulative()), (PeerState::Finished, seq(3)));
 }
 
-/// The answer to a probe can be lost. Then a later ack answers it, and the time between is no part of the
-/// round trip.
+/// The answer to a probe can be lost. Then a later ack answers it, and the time between is no part
+/// of the round trip.
 #[test]
 fn a_late_answer_to_a_probe_gives_the_round_trip_less_the_delay() {
     let (mut peer, queue) = (peer(), sent(3));
@@ -210,7 +210,8 @@ fn a_late_answer_to_a_probe_gives_the_round_trip_less_the_delay() {
     assert_eq!(outcome.rtt, Some(Duration::from_millis(10)));
 }
 
-/// Sends frames to the inbox of a consumer that catches up, for as long as there are some below `sent_end`.
+/// Sends frames to the inbox of a consumer that catches up, for as long as there are some below
+/// `sent_end`.
 fn catch_up(peer: &mut Peer, sent_end: u64) -> Vec<u64> {
     let next = || {
         let seq = peer.poll_catch_up(seq(sent_end))?;
@@ -236,8 +237,8 @@ fn frames_sent_since_the_consumer_listens_are_left_to_the_group() {
     assert!(peer.is_caught_up());
 }
 
-/// The consumer stopped while it caught up. The shared queue has released the frames that it misses, because
-/// they were read again for it.
+/// The consumer stopped while it caught up. The shared queue has released the frames that it
+/// misses, because they were read again for it.
 #[test]
 fn frames_read_again_are_retransmitted_after_catching_up() {
     let mut peer = joined(Some(SackRanges::default()));

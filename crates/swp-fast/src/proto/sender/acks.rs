@@ -41,9 +41,9 @@ impl Sender {
             peer.note_generation(ack.generation, sending, unsent);
             let outcome = peer.handle_ack(now, numbered, queue, ack_delay);
             let caught_up = peer.catches_up_now(unsent);
-            // Acks that tell of credit alone must not put off the probe for what is in flight. Nor may they put
-            // off the probe to a consumer that catches up: while it takes nothing, that probe is all that it
-            // hears of its publisher.
+            // Acks that tell of credit alone must not put off the probe for what is in flight. Nor
+            // may they put off the probe to a consumer that catches up: while it takes nothing,
+            // that probe is all that it hears of its publisher.
             if outcome.news || (peer.is_caught_up() && !peer.has_unacked(unsent)) {
                 peer.liveness_mut().restart_wait(now);
             }
@@ -98,7 +98,8 @@ impl Sender {
         let unsent = self.window.unsent();
         let taken = self.peers.update(id, |peer| {
             peer.liveness_mut().note_heard(now);
-            // A consumer can have finished only when everything was sent. Any other FIN-ACK is forged.
+            // A consumer can have finished only when everything was sent. Any other FIN-ACK is
+            // forged.
             if unsent < end || peer.cumulative().max(end) > unsent {
                 return None;
             }

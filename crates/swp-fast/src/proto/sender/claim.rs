@@ -36,8 +36,8 @@ impl Sender {
         self.push_control(to, &Control::Announce(Announce { peer, claiming }));
     }
 
-    /// Another publisher claims the stream. The elder objects. Of two that are still claiming, the publisher
-    /// with the larger inbox id yields.
+    /// Another publisher claims the stream. The elder objects. Of two that are still claiming, the
+    /// publisher with the larger inbox id yields.
     pub(super) fn handle_announce(&mut self, announce: Announce) {
         if self.is_over() || !announce.claiming {
             return;
@@ -63,8 +63,8 @@ impl Sender {
         self.events.push_back(SenderEvent::Failed(SenderError::StreamInUse));
     }
 
-    /// A frame of another session, or of an earlier epoch of this one. In the second case the consumer has not
-    /// heard that its publisher was restarted, and is told so in its inbox.
+    /// A frame of another session, or of an earlier epoch of this one. In the second case the
+    /// consumer has not heard that its publisher was restarted, and is told so in its inbox.
     pub(super) fn handle_foreign(&mut self, header: Header, control: &Control) {
         self.drop_as(|dropped| &mut dropped.foreign);
         let ids = self.control.ids();

@@ -8,8 +8,9 @@ use super::SenderIds;
 use crate::proto::{Dest, Transmit};
 use crate::wire::{Control, Digest, Header, Key, Kind, PeerId, Sealer, Seq};
 
-/// Control frames that wait. Each input causes at most one, and the caller empties the queue after each
-/// input. So only a flood of inputs fills the queue, and a later time-out asks again for what was dropped.
+/// Control frames that wait. Each input causes at most one, and the caller empties the queue after
+/// each input. So only a flood of inputs fills the queue, and a later time-out asks again for what
+/// was dropped.
 const MAX_CONTROL: usize = 256;
 
 /// See the [module](self).

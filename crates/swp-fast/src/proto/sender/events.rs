@@ -73,7 +73,8 @@ pub enum SenderEvent {
         name: String,
         /// How many consumers there are now.
         consumers: usize,
-        /// The consumer resumes in the place of this one: its own id, where it was lost for a while.
+        /// The consumer resumes in the place of this one: its own id, where it was lost for a
+        /// while.
         replaces: Option<PeerId>,
     },
     /// The publisher refused a consumer.

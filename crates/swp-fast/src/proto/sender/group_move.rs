@@ -1,8 +1,8 @@
 //! Moves of the group to another subject.
 //!
-//! A consumer that was evicted or timed out may stand still and stay subscribed to the group. A broker slows
-//! every publisher down for a subscriber that takes nothing. So the group moves to its next generation, which
-//! has a subject of its own:
+//! A consumer that was evicted or timed out may stand still and stay subscribed to the group. A
+//! broker slows every publisher down for a subscriber that takes nothing. So the group moves to its
+//! next generation, which has a subject of its own:
 //!
 //! ```text
 //!   consumer lost --> SYN-ACK to each other consumer: listen to n + 1 as well --> each confirms in an ack
@@ -16,8 +16,8 @@ use std::time::Duration;
 use crate::proto::FIRST_GENERATION;
 use crate::time::Time;
 
-/// How long data waits for a move, which takes a round trip. If data went on, the broker would throttle it for
-/// the consumer that stands still, and with it the frames that the move needs.
+/// How long data waits for a move, which takes a round trip. If data went on, the broker would
+/// throttle it for the consumer that stands still, and with it the frames that the move needs.
 const MOVE_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
@@ -66,7 +66,8 @@ impl GroupMove {
         self.moving.is_some()
     }
 
-    /// Returns how often the consumers were asked to listen to the next generation, if it is time to ask.
+    /// Returns how often the consumers were asked to listen to the next generation, if it is time
+    /// to ask.
     pub(super) fn due_ask(&self, now: Time) -> Option<u32> {
         self.moving.as_ref().filter(|moving| moving.ask_at <= now).map(|moving| moving.asked)
     }

@@ -32,7 +32,8 @@ impl Sender {
         syn.name = printable(&syn.name);
         match self.state {
             State::Open | State::Finishing(_) => {}
-            // The consumer sends its SYN again. By then this publisher has the stream, or has it not.
+            // The consumer sends its SYN again. By then this publisher has the stream, or has it
+            // not.
             State::Claiming { .. } => return,
             State::Closed | State::Failed(_) => return self.answer_late_syn(&syn),
         }
@@ -107,7 +108,8 @@ impl Sender {
         Ok(())
     }
 
-    /// Returns where a consumer begins that has to catch up, or `None` where it joins the group at once.
+    /// Returns where a consumer begins that has to catch up, or `None` where it joins the group at
+    /// once.
     fn catch_up_start(&self, syn: &Syn) -> Result<Option<Start>, Refusal> {
         match &syn.resume {
             Some(resume) => self.resume_start(resume).map(Some),
@@ -121,7 +123,8 @@ impl Sender {
         if late && self.config.late_join == LateJoin::FromStart && rewindable {
             return Some(Start::default());
         }
-        // The consumer does not listen where the group is now, and misses what is sent until it does.
+        // The consumer does not listen where the group is now, and misses what is sent until it
+        // does.
         let elsewhere = late && self.group.told() > FIRST_GENERATION;
         let (seq, bytes) = (unsent, self.window.sent_bytes());
         elsewhere.then(|| Start { seq, bytes, held: SackRanges::default() })
@@ -185,14 +188,16 @@ impl Sender {
         self.peers.insert(Peer::new(joining, now));
         self.count_behind();
         self.membership.tell_joining(self.consumers_to_tell());
-        // A consumer that resumes may hold more than its last ack said. The queue must not stay full of that.
+        // A consumer that resumes may hold more than its last ack said. The queue must not stay
+        // full of that.
         self.release();
         self.send_syn_ack(id);
     }
 
     fn refuse_syn(&mut self, syn: Syn, refusal: &Refusal) {
         let Refusal { code, reason } = refusal;
-        // The former membership is over only where this session says that the consumer cannot resume.
+        // The former membership is over only where this session says that the consumer cannot
+        // resume.
         let ours = syn.resume.as_ref().filter(|resume| self.was_ours(resume));
         let former = ours.map(|resume| resume.peer);
         if let Some(former) = former.filter(|_| *code == ResetCode::Unavailable) {
@@ -231,8 +236,8 @@ impl Sender {
         self.push_control(Dest::Peer(id), &Control::SynAck(syn_ack));
     }
 
-    /// A consumer that is no member sends a frame: the RESET that it got was lost. As the consumer still hears
-    /// the group, it would wait for ever for what it misses.
+    /// A consumer that is no member sends a frame: the RESET that it got was lost. As the consumer
+    /// still hears the group, it would wait for ever for what it misses.
     pub(super) fn answer_stranger(&mut self, id: PeerId) {
         self.drop_as(|dropped| &mut dropped.foreign);
         match self.membership.eviction(id).map(str::to_owned) {

@@ -1,5 +1,5 @@
-//! How consumers end: they leave, time out, are evicted or cannot be served. And what that means for the
-//! session.
+//! How consumers end: they leave, time out, are evicted or cannot be served. And what that means
+//! for the session.
 
 use super::{LostReason, Sender, SenderError, SenderEvent, State, printable};
 use crate::proto::peer::{Peer, PeerState};
@@ -22,8 +22,8 @@ impl Sender {
         if !peer.is_unfinished() || self.is_over() {
             return;
         }
-        // A consumer that left, or that is told that it cannot be served, does not listen any more. The others
-        // may listen for long.
+        // A consumer that left, or that is told that it cannot be served, does not listen any more.
+        // The others may listen for long.
         let knows = matches!(reason, LostReason::Left(_) | LostReason::Unavailable(_));
         if self.membership.has_started() && !knows {
             self.group.want();
@@ -34,7 +34,8 @@ impl Sender {
         let left = self.peers.iter().filter(|peer| is_missed(peer)).count();
         if self.membership.has_started() && is_missed(&peer) && left < self.config.quorum() {
             let error = SenderError::ConsumerLost { name, reason };
-            // What was retained for the consumer stays retained: nobody is to believe that it arrived.
+            // What was retained for the consumer stays retained: nobody is to believe that it
+            // arrived.
             return self.fail(error, ResetCode::Cancelled, "too few consumers are left");
         }
         self.count_behind();

@@ -1,12 +1,12 @@
-//! What the publisher remembers of its consumers as a whole: whether enough have joined, how many they were
-//! told they are, and who was evicted.
+//! What the publisher remembers of its consumers as a whole: whether enough have joined, how many
+//! they were told they are, and who was evicted.
 
 use std::collections::VecDeque;
 
 use crate::wire::PeerId;
 
-/// Evicted consumers whose reason is kept, the newest: as many as may take part by default. An older one that
-/// sends a frame is answered as any stranger is.
+/// Evicted consumers whose reason is kept, the newest: as many as may take part by default. An
+/// older one that sends a frame is answered as any stranger is.
 const MAX_EVICTED: usize = 64;
 
 #[derive(Debug)]
@@ -20,8 +20,8 @@ struct Evicted {
 pub(super) struct Membership {
     started: bool,
     consumers_told: u32,
-    /// The RESET to an evicted consumer may be lost with a connection that the broker cut. The consumer must
-    /// not rejoin then as if it had only been out of reach.
+    /// The RESET to an evicted consumer may be lost with a connection that the broker cut. The
+    /// consumer must not rejoin then as if it had only been out of reach.
     evicted: VecDeque<Evicted>,
 }
 
@@ -39,7 +39,8 @@ impl Membership {
         self.started = true;
     }
 
-    /// How many consumers share the way back, as the group was last told. The delay of their acks follows.
+    /// How many consumers share the way back, as the group was last told. The delay of their acks
+    /// follows.
     pub(super) fn consumers_told(&self) -> u32 {
         self.consumers_told
     }

@@ -11,7 +11,8 @@ use crate::time::Time;
 use crate::wire::PeerId;
 
 impl Sender {
-    /// Whether credit, and the bound on what is retained, allow a frame with a body of `body_bytes`.
+    /// Whether credit, and the bound on what is retained, allow a frame with a body of
+    /// `body_bytes`.
     pub(super) fn window_open(&self, body_bytes: u64) -> bool {
         let limit = self.peers.sum().limit;
         !self.group.pauses(self.last_now)
@@ -42,9 +43,9 @@ impl Sender {
             })
     }
 
-    /// Frames are sent only at the pace of a consumer. Where all that are to set the pace catch up, and none of
-    /// them takes anything, this returns the one with the highest cumulative ack: with it the stream could go
-    /// on.
+    /// Frames are sent only at the pace of a consumer. Where all that are to set the pace catch up,
+    /// and none of them takes anything, this returns the one with the highest cumulative ack: with
+    /// it the stream could go on.
     fn shut_out(&self) -> Option<&Peer> {
         let counting =
             || self.peers.iter().filter(|peer| peer.identity().counts && peer.is_unfinished());

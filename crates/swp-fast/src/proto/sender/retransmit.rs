@@ -1,5 +1,5 @@
-//! Lost frames are sent again: to the inbox of the consumer that missed one, or to the whole group where most
-//! consumers did.
+//! Lost frames are sent again: to the inbox of the consumer that missed one, or to the whole group
+//! where most consumers did.
 
 use super::Sender;
 use crate::config::SUBSCRIPTION_RESERVE;
@@ -8,12 +8,14 @@ use crate::proto::{ACK_DELAY, Dest, Transmit};
 use crate::time::Time;
 use crate::wire::{PeerId, Seq};
 
-/// From so many consumers on, a lost frame waits for the acks of the other consumers before the sender decides
-/// where to retransmit it. With fewer, one frame to the inbox costs no more than one to the group.
+/// From so many consumers on, a lost frame waits for the acks of the other consumers before the
+/// sender decides where to retransmit it. With fewer, one frame to the inbox costs no more than one
+/// to the group.
 const MIN_VOTERS: usize = 3;
 
-/// Frames that are retransmitted to the group arrive at each consumer beyond its window. This is half of what
-/// its subscription keeps free for that and for probes. It is the bound until the consumer is heard again.
+/// Frames that are retransmitted to the group arrive at each consumer beyond its window. This is
+/// half of what its subscription keeps free for that and for probes. It is the bound until the
+/// consumer is heard again.
 const MAX_GROUP_RETRANSMITS: u64 = SUBSCRIPTION_RESERVE / 2;
 
 /// Where a lost frame is retransmitted.
@@ -49,9 +51,10 @@ impl Sender {
         None
     }
 
-    /// A consumer's next lost frame that its window has space for. The window of a consumer that sets no pace,
-    /// or that catches up, can lack that space. The lowest missing frame must not wait behind such a frame,
-    /// for it lets the window move. Losses are not found in the order of the stream.
+    /// A consumer's next lost frame that its window has space for. The window of a consumer that
+    /// sets no pace, or that catches up, can lack that space. The lowest missing frame must not
+    /// wait behind such a frame, for it lets the window move. Losses are not found in the order of
+    /// the stream.
     fn next_due_of(&mut self, id: PeerId) -> Option<Due> {
         let queue = self.window.queue();
         self.peers.update(id, |peer| {

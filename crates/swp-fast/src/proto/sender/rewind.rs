@@ -16,16 +16,17 @@ pub struct Rewind {
 }
 
 impl Sender {
-    /// The source of this stream can be read again, from any frame on. So consumers may resume from where
-    /// nothing is retained any more, and join from the start.
+    /// The source of this stream can be read again, from any frame on. So consumers may resume from
+    /// where nothing is retained any more, and join from the start.
     pub fn set_rewindable(&mut self) {
         self.catch_up.set_rewindable();
     }
 
-    /// Returns the next frame that is wanted from the source: of each consumer in turn that needs one, and whose
-    /// window has space for it. To be asked again after every input.
+    /// Returns the next frame that is wanted from the source: of each consumer in turn that needs
+    /// one, and whose window has space for it. To be asked again after every input.
     pub fn poll_rewind(&mut self) -> Option<Rewind> {
-        // A peer that needs frames which no source can supply is removed at the next `handle_timeout`.
+        // A peer that needs frames which no source can supply is removed at the next
+        // `handle_timeout`.
         if self.is_over() || !self.catch_up.is_rewindable() {
             return None;
         }
@@ -43,9 +44,9 @@ impl Sender {
         Some(rewind)
     }
 
-    /// Gives a frame that [`Self::poll_rewind`] wanted. `buf` holds its body behind [`MAX_HEADER`] bytes of
-    /// space. `digest` saves the hash, where it is of the session's kind. A frame that the consumer does not
-    /// need any more is dropped.
+    /// Gives a frame that [`Self::poll_rewind`] wanted. `buf` holds its body behind [`MAX_HEADER`]
+    /// bytes of space. `digest` saves the hash, where it is of the session's kind. A frame that the
+    /// consumer does not need any more is dropped.
     ///
     /// # Errors
     /// Where the body cannot have been one of this session's.
@@ -89,14 +90,15 @@ impl Sender {
         self.peers.get(peer).is_some_and(|peer| !peer.is_caught_up())
     }
 
-    /// The source cannot supply what [`Self::poll_rewind`] wanted: the consumer is told so, and removed.
+    /// The source cannot supply what [`Self::poll_rewind`] wanted: the consumer is told so, and
+    /// removed.
     pub fn fail_rewind(&mut self, peer: PeerId, reason: &str) {
         self.remove(peer, LostReason::Unavailable(reason.to_owned()));
     }
 
-    /// Tells whether the link has yet to take what it was handed. Consumers that catch up wait as long, or
-    /// they would fill the link before the group's next frames are there. A caller that never tells has a
-    /// link that is never busy.
+    /// Tells whether the link has yet to take what it was handed. Consumers that catch up wait as
+    /// long, or they would fill the link before the group's next frames are there. A caller that
+    /// never tells has a link that is never busy.
     pub fn handle_link(&mut self, busy: bool) {
         self.catch_up.handle_link(busy);
     }

@@ -1,4 +1,5 @@
-//! Which consumer the stream has to wait for, and since when. A stream that evicts slow consumers needs that.
+//! Which consumer the stream has to wait for, and since when. A stream that evicts slow consumers
+//! needs that.
 
 use crate::time::Time;
 use crate::wire::PeerId;

@@ -1,16 +1,17 @@
-//! What time alone brings about: announcements, probes, keep-alives, and the end of silent consumers.
+//! What time alone brings about: announcements, probes, keep-alives, and the end of silent
+//! consumers.
 
 use super::{LostReason, Sender, State};
 use crate::proto::peer::{Peer, PeerState};
 use crate::time::Time;
 use crate::wire::PeerId;
 
-/// A consumer times out only when at least this many probes went unanswered as well. Silence of a consumer
-/// that was asked nothing proves nothing.
+/// A consumer times out only when at least this many probes went unanswered as well. Silence of a
+/// consumer that was asked nothing proves nothing.
 const MIN_UNANSWERED: u32 = 2;
 
-/// Where nothing is in flight and only credit or a FIN-ACK is awaited, probes start 16 times slower. The
-/// consumer sends an ack by itself as it consumes, and only a lost ack needs the probe.
+/// Where nothing is in flight and only credit or a FIN-ACK is awaited, probes start 16 times
+/// slower. The consumer sends an ack by itself as it consumes, and only a lost ack needs the probe.
 const PERSIST_BACKOFF: u32 = 4;
 
 impl Sender {
@@ -60,8 +61,8 @@ impl Sender {
         self.schedule_probes(now, &probes);
     }
 
-    /// Looks at one consumer. Adds the consumer to `probes` where a probe is due, and returns why it is lost
-    /// where it is.
+    /// Looks at one consumer. Adds the consumer to `probes` where a probe is due, and returns why
+    /// it is lost where it is.
     fn time_out(&mut self, now: Time, id: PeerId, probes: &mut Vec<PeerId>) -> Option<LostReason> {
         let peer = self.peers.get(id).filter(|peer| peer.is_unfinished())?;
         let probe_due = self.probe_at(peer).is_some_and(|at| at <= now);
@@ -79,7 +80,8 @@ impl Sender {
             }
         });
         match backs_off {
-            // The SYN-ACK that told the consumer to join, or to listen to the group, may have been lost.
+            // The SYN-ACK that told the consumer to join, or to listen to the group, may have been
+            // lost.
             true if joins => self.send_syn_ack(id),
             true => probes.push(id),
             false => {}
@@ -103,8 +105,8 @@ impl Sender {
         }
     }
 
-    /// The connection to the bus was lost and is there again. What was in flight may be gone, so the publisher
-    /// sends probes now. The silence is held against no consumer.
+    /// The connection to the bus was lost and is there again. What was in flight may be gone, so
+    /// the publisher sends probes now. The silence is held against no consumer.
     pub fn handle_reconnect(&mut self, now: Time) {
         self.handle_outage(now);
         self.peers.for_each_mut(|peer| {
@@ -129,8 +131,9 @@ impl Sender {
         });
     }
 
-    /// Notes the time of an input. The caller always wakes within a keep-alive. So where the clock leaps, this
-    /// process (or the machine) was stopped, and frames that arrived meanwhile have not been read yet.
+    /// Notes the time of an input. The caller always wakes within a keep-alive. So where the clock
+    /// leaps, this process (or the machine) was stopped, and frames that arrived meanwhile have not
+    /// been read yet.
     pub(super) fn note_time(&mut self, now: Time) {
         let gap = now.since(self.last_now);
         self.last_now = self.last_now.max(now);
@@ -139,9 +142,10 @@ impl Sender {
         }
     }
 
-    /// When a consumer is to be sent a probe. The first probe comes early: with half a round trip of patience,
-    /// a lost tail is retransmitted two round trips and an ack delay after it was sent. Later probes back off
-    /// (RFC 6298 section 5.5), as do probes of a closed window (RFC 9293 section 3.8.6.1).
+    /// When a consumer is to be sent a probe. The first probe comes early: with half a round trip
+    /// of patience, a lost tail is retransmitted two round trips and an ack delay after it was
+    /// sent. Later probes back off (RFC 6298 section 5.5), as do probes of a closed window (RFC
+    /// 9293 section 3.8.6.1).
     fn probe_at(&self, peer: &Peer) -> Option<Time> {
         let joins =
             peer.state() == PeerState::Joining || peer.has_to_confirm(self.group.generation());

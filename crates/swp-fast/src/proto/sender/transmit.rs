@@ -1,5 +1,5 @@
-//! What is sent next: control frames, retransmissions, data as far as credit allows, frames for consumers that
-//! catch up, FIN, and probes, in this order.
+//! What is sent next: control frames, retransmissions, data as far as credit allows, frames for
+//! consumers that catch up, FIN, and probes, in this order.
 
 use super::{Sender, State};
 use crate::proto::peer::{PeerState, SentProbe};
@@ -9,8 +9,8 @@ use crate::time::Time;
 use crate::wire::{Control, PeerId, Probe};
 
 impl Sender {
-    /// Returns the next frame to send, or `None` for now. To be called until it returns `None`, after every
-    /// input.
+    /// Returns the next frame to send, or `None` for now. To be called until it returns `None`,
+    /// after every input.
     pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
         self.note_time(now);
         if !self.is_over() {
@@ -47,7 +47,8 @@ impl Sender {
         self.catch_up.note_group_data(now);
         self.peers.note_group_send(now);
         if self.config.resume.is_some() {
-            // Every consumer that counts may hold the frame from the publisher before. Then no ack releases it.
+            // Every consumer that counts may hold the frame from the publisher before. Then no ack
+            // releases it.
             self.release();
         }
         Some(Transmit { to: Dest::Group(self.group.generation()), frame })
@@ -109,8 +110,8 @@ impl Sender {
         CatchUpScheduler::most_in_flight(in_flight.unwrap_or(0))
     }
 
-    /// Tells consumers that have been sent everything to listen to the group. From now on the group keeps to
-    /// their credit.
+    /// Tells consumers that have been sent everything to listen to the group. From now on the group
+    /// keeps to their credit.
     fn tell_to_listen(&mut self) {
         let mut reached = Vec::new();
         self.peers.for_each_mut(|peer| {
@@ -148,8 +149,9 @@ impl Sender {
         None
     }
 
-    /// Asks all consumers for an ack. The probe goes the way of the data, and so arrives behind everything that
-    /// was sent before. A consumer that does not listen to the group is sent a probe in its inbox.
+    /// Asks all consumers for an ack. The probe goes the way of the data, and so arrives behind
+    /// everything that was sent before. A consumer that does not listen to the group is sent a
+    /// probe in its inbox.
     fn probe_all(&mut self, now: Time) -> Transmit {
         self.membership.tell(self.consumers_to_tell());
         self.probes.note_group_send(now);
@@ -172,8 +174,8 @@ impl Sender {
         self.seal_to(Dest::Group(generation), &Control::Probe(probe))
     }
 
-    /// Asks one consumer for an ack, in its inbox: the queues of the others are not filled with that. Once the
-    /// end was announced, the FIN is sent again before the probe.
+    /// Asks one consumer for an ack, in its inbox: the queues of the others are not filled with
+    /// that. Once the end was announced, the FIN is sent again before the probe.
     fn probe_one(&mut self, now: Time, id: PeerId) -> Option<Transmit> {
         if !self.peers.contains(id) {
             return None;
@@ -211,13 +213,14 @@ impl Sender {
     fn move_group(&mut self, now: Time) {
         while self.group.begin(now) {
             let next = self.group.told();
-            // Consumers that are joining were told the next generation already, or will be with their first
-            // ack.
+            // Consumers that are joining were told the next generation already, or will be with
+            // their first ack.
             if self.peers.iter().any(|peer| peer.has_to_confirm(next)) {
                 return self.ask_to_move(now, next);
             }
             self.group.complete();
-            // This probe tells where the group is now. A consumer that misses it hears that from the next one.
+            // This probe tells where the group is now. A consumer that misses it hears that from
+            // the next one.
             if self.membership.has_started() {
                 self.probes.request_all();
             }

@@ -1,4 +1,5 @@
-//! The frames of the stream: written, sent to the group, and retained until every consumer holds them.
+//! The frames of the stream: written, sent to the group, and retained until every consumer holds
+//! them.
 //!
 //! ```text
 //!   queue.first            unsent                queue.next
@@ -73,8 +74,8 @@ impl SendWindow {
         self.queue.len() as u64 <= self.max_frames
     }
 
-    /// Appends a sealed frame. Its sequence number is `queue().next_seq()`, its body begins where the last
-    /// body ended.
+    /// Appends a sealed frame. Its sequence number is `queue().next_seq()`, its body begins where
+    /// the last body ended.
     pub(super) fn push(&mut self, frame: Bytes, body_len: usize, position: Position) {
         let end_bytes = self.queue.end_bytes() + body_len as u64;
         self.queue.push(frame, end_bytes, position);
@@ -85,12 +86,14 @@ impl SendWindow {
         self.queue.get(self.unsent)
     }
 
-    /// The byte offset at which the next frame ends. Where none waits, a frame of one byte is assumed.
+    /// The byte offset at which the next frame ends. Where none waits, a frame of one byte is
+    /// assumed.
     pub(super) fn next_end_bytes(&self) -> u64 {
         self.next().map_or(self.sent_bytes + 1, |slot| slot.end_bytes)
     }
 
-    /// Whether `limit`, and the bound on what is retained, allow a frame with a body of `body_bytes`.
+    /// Whether `limit`, and the bound on what is retained, allow a frame with a body of
+    /// `body_bytes`.
     pub(super) fn allows(&self, limit: Credit, body_bytes: u64) -> bool {
         let end_bytes = self.sent_bytes + body_bytes;
         self.unsent < limit.frames && end_bytes <= limit.bytes && self.may_retain(end_bytes)
@@ -102,7 +105,8 @@ impl SendWindow {
             && end_bytes - self.queue.first_bytes() <= self.max_bytes
     }
 
-    /// Whether a queue of frames that were read again for one consumer may grow: it has the same bounds.
+    /// Whether a queue of frames that were read again for one consumer may grow: it has the same
+    /// bounds.
     pub(super) fn may_reread(&self, reread: &RetransmitQueue) -> bool {
         (reread.len() as u64) < self.max_frames
             && reread.end_bytes() - reread.first_bytes() < self.max_bytes

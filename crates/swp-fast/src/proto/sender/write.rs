@@ -28,8 +28,8 @@ pub enum WriteError {
 }
 
 impl Sender {
-    /// Returns true if a frame that is written now could be sent now. While this is false, messages gather in
-    /// the packer, so that they travel in fuller frames.
+    /// Returns true if a frame that is written now could be sent now. While this is false, messages
+    /// gather in the packer, so that they travel in fuller frames.
     pub fn can_write(&self) -> bool {
         self.membership.has_started()
             && self.state == State::Open
@@ -38,15 +38,16 @@ impl Sender {
             && self.window_open(1)
     }
 
-    /// Tells whether the application has more to send than [`Self::can_write`] allows. While it has, a probe
-    /// asks for credit again whose ack was lost.
+    /// Tells whether the application has more to send than [`Self::can_write`] allows. While it
+    /// has, a probe asks for credit again whose ack was lost.
     pub fn set_backlog(&mut self, waiting: bool) {
         self.stall.set_backlog(waiting);
     }
 
-    /// Writes what the packer gave: assigns the next sequence number and byte offset to each body, puts the
-    /// header in front, and retains the frame until every consumer holds it. A body that carries a digest of
-    /// the session's kind is not hashed. Returns the sequence number of the first frame.
+    /// Writes what the packer gave: assigns the next sequence number and byte offset to each body,
+    /// puts the header in front, and retains the frame until every consumer holds it. A body that
+    /// carries a digest of the session's kind is not hashed. Returns the sequence number of the
+    /// first frame.
     ///
     /// # Errors
     /// See [`WriteError`]; nothing was written then.
@@ -69,8 +70,8 @@ impl Sender {
         Ok(header.seq)
     }
 
-    /// Puts headers into the space in front of each body. The block lives until the last of its frames is
-    /// released.
+    /// Puts headers into the space in front of each body. The block lives until the last of its
+    /// frames is released.
     fn write_block(&mut self, block: PackedBlock, end: Position) -> Result<Seq, WriteError> {
         self.check_write(block.longest_body())?;
         let PackedBlock { mut bytes, bodies } = block;
@@ -113,7 +114,8 @@ impl Sender {
         self.window.push(frame, body_len, end);
         self.counters.stats.messages += u64::from(messages);
         self.counters.stats.bytes += body_len as u64;
-        // At once, so that `can_write` stays true where a frame is not sent because all consumers hold it.
+        // At once, so that `can_write` stays true where a frame is not sent because all consumers
+        // hold it.
         self.skip_held();
     }
 }

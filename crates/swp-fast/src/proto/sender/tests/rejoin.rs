@@ -25,8 +25,8 @@ fn written_bytes(sender: &Sender) -> u64 {
     sender.window.queue().end_bytes()
 }
 
-/// If the copy started a new membership, the consumer's credit would bind nobody until its next ack, and the
-/// group would overrun it.
+/// If the copy started a new membership, the consumer's credit would bind nobody until its next
+/// ack, and the group would overrun it.
 #[test]
 fn a_delayed_copy_of_the_resuming_syn_leaves_the_peer_as_it_is() {
     for peer in [PeerId(10), CONSUMER] {
@@ -55,7 +55,8 @@ fn a_delayed_copy_of_the_resuming_syn_leaves_the_peer_as_it_is() {
     }
 }
 
-/// A restarted publisher may get the consumer's first SYN late, after the consumer has asked to resume.
+/// A restarted publisher may get the consumer's first SYN late, after the consumer has asked to
+/// resume.
 #[test]
 fn a_delayed_first_syn_is_superseded_by_the_resuming_syn() {
     let before =
@@ -82,7 +83,8 @@ fn a_delayed_first_syn_at_the_newest_frame_is_superseded_too() {
     assert_eq!(syn_ack(&poll(&mut sender, at(4))).1, seq(1));
 }
 
-/// A late RESET made the consumer rejoin after it had read more. Told its old start, it would ask for ever.
+/// A late RESET made the consumer rejoin after it had read more. Told its old start, it would ask
+/// for ever.
 #[test]
 fn a_peer_that_resumes_beyond_its_cumulative_ack_starts_there() {
     let mut sender = started(PublishConfig::default());
@@ -186,8 +188,8 @@ fn a_consumer_that_catches_up_waits_for_the_link_and_has_few_frames_in_flight() 
     assert_eq!(data(&mut sender, at(22)), 32);
 }
 
-/// A late RESET made the consumer rejoin at its start. It has discarded frames beyond its credit, though it
-/// had SACKed them.
+/// A late RESET made the consumer rejoin at its start. It has discarded frames beyond its credit,
+/// though it had SACKed them.
 #[test]
 fn discarded_frames_are_retransmitted_after_a_rejoin() {
     let mut sender = started(PublishConfig::default());
@@ -262,7 +264,8 @@ fn nobody_is_evicted_while_one_consumer_gets_on_with_catching_up() {
     }
 }
 
-/// Nothing is retained for frames that a consumer holds, though the gap below them is retained for it alone.
+/// Nothing is retained for frames that a consumer holds, though the gap below them is retained for
+/// it alone.
 #[test]
 fn frames_held_beyond_a_gap_are_released() {
     let mut sender = started(PublishConfig::default());
