@@ -189,8 +189,8 @@ pub struct PublishConfig {
     pub claim_timeout: Duration,
     /// See [`UnackedLimit`]. Default none.
     pub unacked_limit: Option<UnackedLimit>,
-    /// Resumes the session of a publisher that died. The frames that are written must be those that
-    /// the publisher before would have written, from `next` on.
+    /// Resumes the session of a publisher that died. From `next` on, the application must write the
+    /// same frames as the publisher before.
     ///
     /// The session's consumers rejoin by themselves within its `idle_timeout`, with the frames that
     /// they hold. Other consumers join late. Consumers that have finished do not rejoin: lower

@@ -84,7 +84,7 @@ impl Holdings {
 
     /// Takes what an ack says of the frames from the cumulative ack up to `end`. Missing frames
     /// that are told for the first time are added to `losses` with the time at which they were
-    /// sent. Those that have arrived are taken out.
+    /// sent. Frames that have arrived are taken out.
     pub(super) fn take_sack(
         &mut self,
         sack: &SackRanges,

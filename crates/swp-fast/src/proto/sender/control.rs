@@ -64,7 +64,7 @@ impl ControlQueue {
         self.frames.pop_front()
     }
 
-    /// Drops what waits for the inbox of a consumer that is no member any more.
+    /// Drops what waits for the inbox of a consumer that was removed.
     pub(super) fn drop_for(&mut self, id: PeerId) {
         self.frames.retain(|transmit| transmit.to != Dest::Peer(id));
     }

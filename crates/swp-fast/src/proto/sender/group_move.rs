@@ -5,8 +5,9 @@
 //! next generation, which has a subject of its own:
 //!
 //! ```text
-//!   consumer lost --> SYN-ACK to each other consumer: listen to n + 1 as well --> each confirms in an ack
-//!                 --> data, probes and FIN go to n + 1 --> a probe says so, and the consumers leave n
+//!   consumer lost --> SYN-ACK to each other consumer: listen to n + 1 as well
+//!                 --> each confirms in an ack --> data, probes and FIN go to n + 1
+//!                 --> a probe says so, and the consumers leave n
 //! ```
 //!
 //! One such move takes place at a time. Consumers that are lost meanwhile cause one more move.

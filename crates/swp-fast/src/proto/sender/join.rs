@@ -1,4 +1,4 @@
-//! SYN and SYN-ACK: consumers that join, rejoin or resume, and those that are refused.
+//! SYN and SYN-ACK: consumers that join, rejoin or resume, and refusals.
 
 use super::{LostReason, Sender, SenderEvent, State, printable};
 use crate::config::LateJoin;
@@ -49,7 +49,7 @@ impl Sender {
         }
     }
 
-    /// A consumer that was a member once need not wait any longer to rejoin.
+    /// A consumer that took part once need not wait any longer to rejoin.
     fn answer_late_syn(&mut self, syn: &Syn) {
         let session = self.control.ids().session;
         if syn.resume.as_ref().is_some_and(|resume| resume.session == session) {
@@ -58,7 +58,7 @@ impl Sender {
         self.drop_as(|dropped| &mut dropped.unexpected);
     }
 
-    /// Whether the SYN is one that was accepted already: the SYN-ACK was lost, or is under way.
+    /// Whether the SYN was accepted already: the SYN-ACK was lost, or is under way.
     fn is_duplicate(&self, syn: &Syn) -> bool {
         let is_new = |peer: &Peer| syn.resume.as_ref().is_some_and(|at| peer.is_new_membership(at));
         self.peers.get(syn.peer).is_some_and(|peer| !is_new(peer))
@@ -75,7 +75,7 @@ impl Sender {
         self.send_syn_ack(syn.peer);
     }
 
-    /// Whether the consumer was a member of this session, in this epoch or an earlier one.
+    /// Whether the consumer took part in this session, in this epoch or an earlier one.
     fn was_ours(&self, resume: &Resume) -> bool {
         let ids = self.control.ids();
         resume.session == ids.session && resume.epoch <= ids.epoch
@@ -87,7 +87,7 @@ impl Sender {
             let reason = format!("the stream has its {} consumers", self.config.max_consumers);
             return Err(Refusal::new(ResetCode::Refused, reason));
         }
-        // Frames were sent, by this publisher or by the one that it replaces.
+        // Frames were sent, by this publisher or by the publisher before.
         let late = self.window.unsent() > Seq::ZERO && syn.resume.is_none();
         if late && self.config.late_join == LateJoin::Refuse {
             return Err(Refusal::new(ResetCode::Refused, "the stream has begun without you"));
@@ -217,7 +217,8 @@ impl Sender {
         self.push_control(Dest::Peer(peer), &Control::Reset(reset));
     }
 
-    /// Sends a SYN-ACK, also to a member: it tells which generation of the group to listen to.
+    /// Sends a SYN-ACK, also to a live consumer: a SYN-ACK tells which generation of the group to
+    /// listen to.
     pub(super) fn send_syn_ack(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get(id) else { return };
         let syn_ack = SynAck {
@@ -236,7 +237,7 @@ impl Sender {
         self.push_control(Dest::Peer(id), &Control::SynAck(syn_ack));
     }
 
-    /// A consumer that is no member sends a frame: the RESET that it got was lost. As the consumer
+    /// A consumer that is no peer of this session sends a frame: its RESET was lost. As the consumer
     /// still hears the group, it would wait for ever for what it misses.
     pub(super) fn answer_stranger(&mut self, id: PeerId) {
         self.drop_as(|dropped| &mut dropped.foreign);

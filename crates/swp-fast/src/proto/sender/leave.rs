@@ -17,7 +17,7 @@ impl Sender {
     /// Removes a consumer. The session fails where too few are left.
     pub(super) fn remove(&mut self, id: PeerId, reason: LostReason) {
         let Some(peer) = self.peers.remove(id) else { return };
-        // What waits for the inbox of a member is not true any more.
+        // The control frames that wait for its inbox are not true any more.
         self.control.drop_for(id);
         if !peer.is_unfinished() || self.is_over() {
             return;

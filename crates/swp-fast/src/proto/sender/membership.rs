@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crate::wire::PeerId;
 
 /// Evicted consumers whose reason is kept, the newest: as many as may take part by default. An
-/// older one that sends a frame is answered as any stranger is.
+/// older consumer is answered as any stranger is.
 const MAX_EVICTED: usize = 64;
 
 #[derive(Debug)]

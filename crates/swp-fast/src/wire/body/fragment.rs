@@ -55,7 +55,7 @@ impl Fragment {
 /// Returns a buffer with the body of a fragment, behind [`MAX_HEADER`] bytes of free space.
 ///
 /// The caller must pass a `piece` of 1 to `u32::MAX` bytes that lies within `total`, and a `total`
-/// of at most [`MAX_COUNT`](crate::wire::MAX_COUNT). Decoders refuse any other fragment. A piece of
+/// of at most [`MAX_COUNT`](crate::wire::MAX_COUNT). Decoders refuse any other fragment. A part of
 /// [`HASH_RUN`](super::HASH_RUN) bytes is the cheapest to hash.
 pub fn encode_fragment(total: u64, offset: u64, piece: &[u8]) -> BytesMut {
     let mut fields = PutHeader::new();

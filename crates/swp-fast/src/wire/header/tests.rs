@@ -111,7 +111,7 @@ fn wider(bytes: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// Replaces the check at the end of `encoded` with one that matches. Returns `encoded` unchanged if
+/// Replaces the check at the end of `encoded` with a check that matches. Returns `encoded` unchanged if
 /// it has no check there.
 fn resealed(encoded: Vec<u8>, key: Option<&Key>) -> Vec<u8> {
     let check = if key.is_some() { 18 } else { 5 };
