@@ -68,10 +68,13 @@ pub enum ReceiverError {
     /// Nothing was heard of the publisher for the idle time-out.
     #[error("the publisher was not heard for {:.1} s", .0.as_secs_f64())]
     TimedOut(Duration),
-    /// The publisher gave this consumer up, and did not let it in again within the idle time-out.
-    #[error("the publisher gave this consumer up ({reason}) and did not let it in again")]
-    GivenUp {
-        /// Its reason.
+    /// The publisher removed this consumer, and accepted none of its SYNs within the idle time-out.
+    #[error(
+        "the publisher removed this consumer ({reason}) and did not readmit it within the idle \
+         time-out"
+    )]
+    NotReadmitted {
+        /// Why the publisher removed this consumer.
         reason: String,
     },
     /// The publisher speaks another version of the wire.

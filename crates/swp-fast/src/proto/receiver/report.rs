@@ -187,7 +187,7 @@ impl Receiver {
         match self.state {
             State::Connecting { .. } => {
                 if let Some((reason, _)) = self.given_up.take_if(|(_, until)| *until <= now) {
-                    self.give_up(ReceiverError::GivenUp { reason });
+                    self.give_up(ReceiverError::NotReadmitted { reason });
                 }
             }
             State::Open if self.gives_up_at().is_some_and(|at| at <= now) => {
