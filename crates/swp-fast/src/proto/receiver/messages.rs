@@ -1,0 +1,61 @@
+//! Frames, in order, back to messages.
+
+use bytes::Bytes;
+
+use super::{ReadyFrame, ReceiverError};
+use crate::proto::{Assembler, Batch, BatchMessages};
+use crate::wire::{Fragment, Kind};
+
+/// Puts fragments together, and keeps the messages that the application has not taken yet.
+///
+/// Holds at most one unfinished message, and the rest of one batch.
+#[derive(Debug)]
+pub(super) struct MessageReader {
+    assembler: Assembler,
+    /// Messages of the last batch that [`Self::next_message`] has not returned yet.
+    rest: BatchMessages,
+}
+
+impl MessageReader {
+    /// Accepts messages of up to `max_message_bytes`.
+    pub(super) fn new(max_message_bytes: u64) -> MessageReader {
+        let assembler = Assembler::new(max_message_bytes);
+        MessageReader { assembler, rest: BatchMessages::default() }
+    }
+
+    /// Takes the next frame in order. Returns the messages that are complete with it, or `None` if
+    /// the frame is empty or a message continues in the next one.
+    ///
+    /// # Errors
+    /// If the frame does not continue the message that has begun.
+    pub(super) fn push(&mut self, frame: ReadyFrame) -> Result<Option<Batch>, ReceiverError> {
+        if frame.kind == Kind::Fragment {
+            // `ReadyFrame::check` has decoded it before.
+            let Ok(fragment) = Fragment::decode(&frame.body) else { return Ok(None) };
+            return Ok(self.assembler.push(&fragment)?.map(Batch::whole));
+        }
+        if self.assembler.is_open() {
+            return Err(ReceiverError::Protocol("a packed frame came amid a fragmented message"));
+        }
+        Ok((!frame.body.is_empty()).then(|| Batch::packed(frame.body)))
+    }
+
+    /// Keeps a batch for [`Self::next_message`]. To be called when [`Self::take_rest`] has nothing
+    /// left.
+    pub(super) fn keep(&mut self, batch: Batch) {
+        self.rest = batch.into_iter();
+    }
+
+    /// Returns the next message of the batch that was kept.
+    pub(super) fn next_message(&mut self) -> Option<Bytes> {
+        self.rest.next()
+    }
+
+    /// Takes the messages that [`Self::next_message`] has not returned yet.
+    pub(super) fn take_rest(&mut self) -> Option<Batch> {
+        self.rest.take_rest()
+    }
+}
+
+#[cfg(test)]
+mod tests;
