@@ -31,10 +31,11 @@ const BUSY_DELAY_PER_CONSUMER: Duration = Duration::from_micros(1_500);
 /// second.
 const MAX_BUSY_CONSUMERS: u32 = 256;
 
-/// While frames come one by one to a single consumer, and none is missing, an ack waits for a pause.
-/// It waits no longer than this (RFC 9000 section 18.2, "max_ack_delay", 25 ms). The publisher probes
-/// only after a pause of its own, so a lost tail is retransmitted as soon as without this wait.
-/// Several consumers are excluded: the publisher tells from their acks which of them fall behind.
+/// While frames come one by one to a single consumer, and none is missing, an ack waits for a
+/// pause. It waits no longer than this (RFC 9000 section 18.2, "max_ack_delay", 25 ms). The
+/// publisher probes only after a pause of its own, so a lost tail is retransmitted as soon as
+/// without this wait. Several consumers are excluded: the publisher tells from their acks which of
+/// them fall behind.
 const TRICKLE_DELAY: Duration = Duration::from_millis(20);
 
 /// An ack is due when the application has consumed this part of the window since credit was last

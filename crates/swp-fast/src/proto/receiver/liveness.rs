@@ -1,7 +1,7 @@
 //! Whether the publisher can still be heard, and whether this consumer must be heard.
 //!
-//! The publisher and the consumer each send something within every keep-alive interval. Each times the
-//! other out after a silence of the idle time-out. The publisher sets both durations.
+//! The publisher and the consumer each send something within every keep-alive interval. Each times
+//! the other out after a silence of the idle time-out. The publisher sets both durations.
 
 use std::time::Duration;
 
