@@ -9,7 +9,7 @@ fn seq(number: u64) -> Seq {
     Seq::ZERO.advance(number)
 }
 
-/// The ranges of a set of plain numbers, as the lowest that an ACK can carry.
+/// The lowest ranges of a set of numbers, as many as an ACK carries.
 fn ranges(numbers: &BTreeSet<u64>) -> Vec<(Seq, Seq)> {
     let mut ranges: Vec<(Seq, Seq)> = Vec::new();
     for &number in numbers {
@@ -22,28 +22,55 @@ fn ranges(numbers: &BTreeSet<u64>) -> Vec<(Seq, Seq)> {
     ranges
 }
 
+#[derive(Debug, Clone)]
+enum Step {
+    Insert(u64),
+    RemoveBelow(u64),
+    RemoveFrom(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        16 => (0..200u64).prop_map(Step::Insert),
+        1 => (0..200u64).prop_map(Step::RemoveBelow),
+        1 => (0..200u64).prop_map(Step::RemoveFrom),
+    ]
+}
+
 proptest! {
     #[test]
-    fn same_as_a_set_of_numbers(steps in prop::collection::vec((0..200u64, prop::bool::weighted(0.1)), 0..300)) {
+    fn ranges_hold_what_a_set_of_numbers_holds(steps in prop::collection::vec(step(), 0..300)) {
         let mut set = RangeSet::default();
         let mut numbers = BTreeSet::new();
-        for (number, cut) in steps {
-            if cut {
-                set.remove_below(seq(number));
-                numbers.retain(|&held| held >= number);
-            } else if !numbers.contains(&number) {
-                let alone = (number == 0 || !numbers.contains(&(number - 1)))
-                    && !numbers.contains(&(number + 1));
-                prop_assert_eq!(set.insert(seq(number)), alone);
-                numbers.insert(number);
+        for step in steps {
+            match step {
+                Step::Insert(number) if !numbers.contains(&number) => {
+                    let alone = (number == 0 || !numbers.contains(&(number - 1)))
+                        && !numbers.contains(&(number + 1));
+                    prop_assert_eq!(set.insert(seq(number)), alone);
+                    numbers.insert(number);
+                }
+                Step::Insert(_) => {}
+                Step::RemoveBelow(number) => {
+                    set.remove_below(seq(number));
+                    numbers.retain(|&held| held >= number);
+                }
+                Step::RemoveFrom(number) => {
+                    set.remove_from(seq(number));
+                    numbers.retain(|&held| held < number);
+                }
             }
             prop_assert_eq!(set.to_sack().iter().collect::<Vec<_>>(), ranges(&numbers));
+            for number in [0, 1, 50, 100, 199, 1_000] {
+                let below = numbers.range(..number).count() as u64;
+                prop_assert_eq!(set.count_below(seq(number)), below);
+            }
         }
     }
 }
 
 #[test]
-fn what_lies_from_a_number_on_is_forgotten() {
+fn removal_from_a_sequence_number_on_cuts_the_range_that_holds_it() {
     let mut set = RangeSet::default();
     for number in [1, 2, 3, 7, 8, 12] {
         set.insert(seq(number));
