@@ -1,40 +1,43 @@
-//! Fragments back into the message that they were cut from.
+//! Fragments back to the message that they were cut from.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::wire::Fragment;
 
-/// Grown at most this far ahead of what has arrived, so that a length from the network alone cannot
-/// make anyone allocate: 1 MiB is 64 ordinary frames.
+/// The buffer grows at most this far ahead of what has arrived, so that a length from the network
+/// cannot allocate without a bound. 1 MiB is 64 ordinary frames.
 const RESERVE_BYTES: usize = 1 << 20;
 
 /// Fragments that do not make up a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AssembleError {
-    /// Longer than this side accepts.
+    /// The message is longer than this consumer accepts.
     #[error("a message of {total} bytes exceeds the bound of {max}")]
     TooLong {
-        /// Its length.
+        /// The length of the message, in bytes.
         total: u64,
-        /// The bound.
+        /// The bound, in bytes.
         max: u64,
     },
-    /// A piece that does not follow on the one before.
+    /// A fragment does not follow the one before it.
     #[error("a fragment at {offset} came where {expected} was due")]
     OutOfPlace {
-        /// Where the piece says it belongs.
+        /// The offset that the fragment states.
         offset: u64,
-        /// Where the next piece must start.
+        /// The offset where the next fragment must start.
         expected: u64,
     },
 }
 
-/// One message at a time. Holds at most the bound given to [`Assembler::new`], and keeps the memory of the longest
-/// message so far: who drops a message before the next begins has that put together in the same place, which
-/// needs no fresh pages and may still lie in a cache.
+/// Puts one message at a time together.
+///
+/// Holds at most the bound given to [`Assembler::new`]. The memory of the longest message is kept:
+/// if the application drops a message before the next one begins, the next one is put together in
+/// the same memory. That needs no fresh pages, and the memory may still lie in a cache.
 #[derive(Debug)]
 pub struct Assembler {
     max_bytes: u64,
+    /// The length of the message that has begun.
     total: u64,
     message: BytesMut,
 }
@@ -45,20 +48,21 @@ impl Assembler {
         Assembler { max_bytes, total: 0, message: BytesMut::new() }
     }
 
-    /// Whether a message has begun and not ended; whole messages must not come then.
+    /// Returns true if a message has begun and not ended. No whole message may come then.
     pub fn is_open(&self) -> bool {
         !self.message.is_empty()
     }
 
-    /// Takes the next piece; returns the message with its last one.
+    /// Takes the next fragment. Returns the message with its last fragment.
     ///
     /// # Errors
-    /// Where the piece does not fit what came before it; the message begun is dropped.
+    /// If the fragment does not continue the message, or the message is too long. The message that
+    /// has begun is dropped.
     pub fn push(&mut self, fragment: &Fragment) -> Result<Option<Bytes>, AssembleError> {
         let expected = self.message.len() as u64;
         if expected == 0 {
             self.total = fragment.total;
-            // Where the message before is gone. If not, room is made below, piece by piece.
+            // Succeeds if the message before was dropped. If not, the buffer grows below.
             let _ = self.message.try_reclaim(fragment.total.min(self.max_bytes) as usize);
         }
         if fragment.total > self.max_bytes {

@@ -1,40 +1,42 @@
-//! Messages as they arrived: all of one frame, or one that was put together from fragments.
+//! Messages that arrived together.
 
 use bytes::Bytes;
 
 use crate::wire::{MessageSlices, Messages, count_messages};
 
-/// Messages that arrived together: all of one frame, or one message that was longer than a frame.
+/// All messages of one frame, or one message that came in fragments.
 ///
-/// The messages are slices of one buffer. [`Self::iter`] borrows them, which for small messages costs less
-/// than a [`Bytes`] each; [`IntoIterator`] gives a [`Bytes`] each.
+/// The messages are slices of one buffer. [`Self::iter`] borrows them. [`IntoIterator`] gives a
+/// [`Bytes`] for each, which costs more for small messages.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// One message that came in fragments, ...
+    /// A message that came in fragments. `packed` is empty then.
     whole: Option<Bytes>,
-    /// ... or a body whose messages were counted when it arrived.
+    /// The body of a packed frame. It was checked when it arrived.
     packed: Bytes,
 }
 
 impl Batch {
+    /// A batch of one message, put together from fragments.
     pub(super) fn whole(message: Bytes) -> Batch {
         Batch { whole: Some(message), packed: Bytes::new() }
     }
 
+    /// The messages of a packed body, which was checked.
     pub(super) fn packed(body: Bytes) -> Batch {
         Batch { whole: None, packed: body }
     }
 
-    /// The messages, in order.
+    /// Returns the messages, in order.
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        // A body was checked when it arrived: every message in it decodes.
+        // `flatten` skips nothing: the body was checked when it arrived.
         let packed = MessageSlices::new(&self.packed).flatten();
         self.whole.as_deref().into_iter().chain(packed)
     }
 
-    /// How many messages there are, at least one. Counts them.
-    #[expect(clippy::len_without_is_empty, reason = "it never is")]
+    /// Returns the number of messages, at least one. Walks over them.
+    #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
     pub fn len(&self) -> usize {
         let packed = count_messages(&self.packed).unwrap_or(0) as usize;
         usize::from(self.whole.is_some()) + packed
@@ -50,7 +52,8 @@ impl IntoIterator for Batch {
     }
 }
 
-/// The messages of a [`Batch`], in order, as slices of its buffer. Each keeps the whole buffer alive.
+/// The messages of a [`Batch`], in order, as slices of its buffer. Each message keeps the whole
+/// buffer alive.
 #[derive(Debug, Clone)]
 pub struct BatchMessages {
     whole: Option<Bytes>,
@@ -65,7 +68,7 @@ impl Default for BatchMessages {
 }
 
 impl BatchMessages {
-    /// Takes what was not yielded yet. Returns `None` where nothing is left.
+    /// Takes the messages that were not yielded yet. Returns `None` if none is left.
     pub fn take_rest(&mut self) -> Option<Batch> {
         let whole = self.whole.take();
         let packed = self.packed.take_rest();
@@ -81,7 +84,7 @@ impl Iterator for BatchMessages {
         if let Some(message) = self.whole.take() {
             return Some(message);
         }
-        // A body was checked when it arrived: every message in it decodes.
+        // No error is hidden here: the body was checked when it arrived.
         self.packed.next().and_then(Result::ok)
     }
 }

@@ -4,19 +4,22 @@ use proptest::prelude::*;
 use super::{AssembleError, Assembler, RESERVE_BYTES};
 use crate::wire::Fragment;
 
-fn fragment(total: u64, offset: u64, piece: &[u8]) -> Fragment {
-    Fragment { total, offset, piece: Bytes::copy_from_slice(piece) }
+fn fragment(total: u64, offset: u64, part: &[u8]) -> Fragment {
+    Fragment { total, offset, piece: Bytes::copy_from_slice(part) }
 }
 
 proptest! {
     #[test]
-    fn pieces_make_the_message(message in prop::collection::vec(any::<u8>(), 1..5_000), size in 1..700usize) {
+    fn fragments_of_any_size_make_the_message(
+        message in prop::collection::vec(any::<u8>(), 1..5_000),
+        size in 1..700usize,
+    ) {
         let mut assembler = Assembler::new(5_000);
-        let pieces = message.chunks(size);
-        let last = pieces.len() - 1;
-        for (index, piece) in pieces.enumerate() {
+        let parts = message.chunks(size);
+        let last = parts.len() - 1;
+        for (index, part) in parts.enumerate() {
             let offset = (index * size) as u64;
-            let whole = assembler.push(&fragment(message.len() as u64, offset, piece));
+            let whole = assembler.push(&fragment(message.len() as u64, offset, part));
             let whole = whole.map_err(|error| TestCaseError::fail(error.to_string()))?;
             prop_assert_eq!(whole.is_some(), index == last);
             prop_assert_eq!(assembler.is_open(), index != last);
@@ -27,31 +30,31 @@ proptest! {
     }
 }
 
-/// A message of so many bytes of `fill`, in pieces of 16 KiB.
+/// A message of this many bytes of `fill`, put together from fragments of 16 KiB.
 fn message(assembler: &mut Assembler, bytes: usize, fill: u8) -> Bytes {
-    let pieces = vec![fill; bytes];
+    let content = vec![fill; bytes];
     let mut offset = 0;
-    for piece in pieces.chunks(16 << 10) {
-        let whole = assembler.push(&fragment(bytes as u64, offset, piece)).expect("in its place");
-        offset += piece.len() as u64;
+    for part in content.chunks(16 << 10) {
+        let whole = assembler.push(&fragment(bytes as u64, offset, part)).expect("in its place");
+        offset += part.len() as u64;
         if let Some(whole) = whole {
             return whole;
         }
     }
-    panic!("the last piece makes it whole")
+    panic!("the last fragment completes the message")
 }
 
 #[test]
-fn the_next_message_takes_the_memory_of_the_one_before_once_that_is_dropped() {
+fn a_message_takes_the_memory_of_the_message_before_if_that_was_dropped() {
     const LONG: usize = 3 << 20;
     let mut assembler = Assembler::new(LONG as u64);
     let first = message(&mut assembler, LONG, 1);
-    let place = first.as_ptr();
+    let memory = first.as_ptr();
     drop(first);
     let second = message(&mut assembler, LONG, 2);
-    assert_eq!(second.as_ptr(), place);
+    assert_eq!(second.as_ptr(), memory);
     let third = message(&mut assembler, LONG, 3);
-    assert_ne!(third.as_ptr(), place);
+    assert_ne!(third.as_ptr(), memory);
     assert!(second.iter().all(|&byte| byte == 2) && third.iter().all(|&byte| byte == 3));
     drop((second, third));
     let short = message(&mut assembler, LONG / 2, 4);
@@ -59,7 +62,7 @@ fn the_next_message_takes_the_memory_of_the_one_before_once_that_is_dropped() {
 }
 
 #[test]
-fn pieces_out_of_place_drop_the_message() {
+fn a_fragment_out_of_place_drops_the_message() {
     let mut assembler = Assembler::new(100);
     assert_eq!(
         assembler.push(&fragment(10, 5, b"later")),
@@ -75,14 +78,14 @@ fn pieces_out_of_place_drop_the_message() {
 }
 
 #[test]
-fn a_length_alone_allocates_little() {
+fn a_stated_length_allocates_little() {
     let mut assembler = Assembler::new(u64::MAX);
     assert_eq!(assembler.push(&fragment(1 << 50, 0, b"x")), Ok(None));
     assert!(assembler.message.capacity() <= 2 * RESERVE_BYTES);
 }
 
 #[test]
-fn too_long_is_refused() {
+fn a_message_above_the_bound_is_refused() {
     let mut assembler = Assembler::new(9);
     let refused = assembler.push(&fragment(10, 0, b"start"));
     assert_eq!(refused, Err(AssembleError::TooLong { total: 10, max: 9 }));

@@ -8,7 +8,7 @@ fn packed(messages: &[&[u8]]) -> Batch {
 }
 
 #[test]
-fn a_batch_lends_and_gives_the_same_messages() {
+fn borrowed_and_owned_messages_are_the_same() {
     let batch = packed(&[b"one", b"", b"three"]);
     assert_eq!(batch.iter().collect::<Vec<_>>(), [&b"one"[..], b"", b"three"]);
     assert_eq!(batch.len(), 3);
@@ -19,10 +19,10 @@ fn a_batch_lends_and_gives_the_same_messages() {
 }
 
 #[test]
-fn the_rest_of_a_batch_begins_behind_what_was_given() {
+fn the_rest_of_a_batch_begins_behind_what_was_yielded() {
     let mut messages = packed(&[b"one", b"two"]).into_iter();
     assert_eq!(messages.next().as_deref(), Some(&b"one"[..]));
-    let rest = messages.take_rest().expect("one is left");
+    let rest = messages.take_rest().expect("a message is left");
     assert_eq!(rest.iter().collect::<Vec<_>>(), [&b"two"[..]]);
     assert!(messages.next().is_none() && messages.take_rest().is_none());
 }
