@@ -1,4 +1,4 @@
-//! Counters that both ends show. Nothing is dropped without being counted here, by cause.
+//! Counters of publishers and consumers. Every frame that is dropped is counted here, by cause.
 
 use std::time::Duration;
 
@@ -9,31 +9,31 @@ use crate::wire::WireError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DropCounts {
-    /// Not decodable as a frame of this version.
+    /// The frame does not decode in this version of the wire.
     pub malformed: u64,
-    /// Header check or body digest did not fit.
+    /// The header check or the body digest does not match.
     pub corrupt: u64,
-    /// Without a tag, or with a tag of another key.
+    /// The frame has no tag, or a tag of another key.
     pub unauthenticated: u64,
-    /// Of another version of the wire.
+    /// The frame is of another version of the wire.
     pub version: u64,
-    /// Of another session or epoch, or of a consumer that is not a member.
+    /// The frame is of another session or epoch, or of a consumer that is no peer of the session.
     pub foreign: u64,
-    /// Data beyond the credit that was given.
+    /// Data beyond the credit that was advertised.
     pub beyond_window: u64,
-    /// Reports on frames that were never sent; an end of the stream other than the one told before.
+    /// An ack for frames that were never sent, or a FIN with another end than the one before.
     pub forged: u64,
-    /// Of a kind that has no meaning in the state that the session is in.
+    /// The kind of the frame has no meaning in the state of the session.
     pub unexpected: u64,
 }
 
 impl DropCounts {
-    /// All causes together.
+    /// Returns the sum over all causes.
     pub fn total(&self) -> u64 {
         self.by_cause().iter().map(|(_, count)| count).sum()
     }
 
-    /// Each cause's name and count.
+    /// Returns the name and the count of each cause.
     pub fn by_cause(&self) -> [(&'static str, u64); 8] {
         [
             ("malformed", self.malformed),
@@ -57,38 +57,38 @@ impl DropCounts {
     }
 }
 
-/// One consumer, as its publisher sees it.
+/// A peer: one consumer, as its publisher sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConsumerStats {
-    /// Its id, as in its inbox subject.
+    /// The id of the consumer, as in its inbox subject.
     pub id: u64,
-    /// The name that it gave itself.
+    /// The name that the consumer gave itself.
     pub name: String,
-    /// Takes part; `false` before its first report and after its end.
+    /// The consumer takes part. False before its first ack and after its end.
     pub live: bool,
-    /// Has consumed the stream to its end.
+    /// The consumer has consumed the stream to its end.
     pub finished: bool,
-    /// Its tag.
+    /// The tag of the consumer.
     pub tag: String,
-    /// Whether the stream goes at its pace now: it counts (see [`crate::PublishConfig::tag`]) and listens to
-    /// what goes to all, or was told to.
+    /// The stream keeps to the pace of this consumer now. Such a consumer counts (see
+    /// [`crate::PublishConfig::tag`]), and listens to the group or was told to.
     pub paces: bool,
-    /// Frames sent that it does not hold.
+    /// Frames that were sent and that the consumer does not hold.
     pub lag_frames: u64,
-    /// Bytes sent that it has not consumed.
+    /// Bytes that were sent and that the consumer has not consumed.
     pub lag_bytes: u64,
-    /// Frames that it still allows.
+    /// Frames that the consumer's credit still covers.
     pub credit_frames: u64,
-    /// Bytes that it still allows.
+    /// Bytes that the consumer's credit still covers.
     pub credit_bytes: u64,
-    /// Smoothed round trip; zero before the first sample.
+    /// The smoothed round-trip time. Zero before the first sample.
     pub srtt: Duration,
-    /// Frames repeated to it.
+    /// Frames retransmitted to the consumer.
     pub retransmits: u64,
-    /// Frames that reached it more than once.
+    /// Frames that reached the consumer more than once.
     pub duplicates: u64,
-    /// Frames that it refused.
+    /// Frames that the consumer dropped.
     pub dropped: u64,
 }
 
@@ -102,30 +102,32 @@ pub struct PublisherStats {
     pub bytes: u64,
     /// Data frames sent for the first time.
     pub frames: u64,
-    /// Data frames repeated.
+    /// Data frames retransmitted.
     pub retransmits: u64,
     /// Probes sent.
     pub probes: u64,
-    /// Reports received.
+    /// Acks received.
     pub acks: u64,
-    /// Frames sent and not yet held by every consumer, or waiting for credit.
+    /// Frames that some consumer does not hold yet, or that wait for credit.
     pub retained_frames: u64,
     /// Frames that arrived and were not used.
     pub dropped: DropCounts,
-    /// Round trips of the session.
+    /// Round-trip times of the session.
     pub rtt: RttSummary,
-    /// Data frames repeated to the whole group, because most of it missed them; also in `retransmits`.
+    /// Data frames retransmitted to the whole group, because most of it missed them. They also
+    /// count in `retransmits`.
     pub group_retransmits: u64,
-    /// The generation of the group that is sent to: 1, and one more for each time that the others moved away from
-    /// consumers that were given up and may still listen.
+    /// The generation of the group that data is sent to. It starts at 1, and grows each time that
+    /// the group moves away from removed consumers that may still listen.
     pub generation: u32,
-    /// Data frames sent again to consumers that joined behind the present.
+    /// Data frames sent again to consumers that catch up.
     pub caught_up_frames: u64,
-    /// Data frames not sent, because every consumer held them when this publisher went on with its session.
+    /// Data frames not sent, because every consumer held them when this publisher resumed the
+    /// session.
     pub passed_over_frames: u64,
-    /// The id of the consumer whose credit, or whose missing reports, hold the stream back now.
+    /// The id of the consumer that causes back-pressure now, by its credit or by its missing acks.
     pub held_back_by: Option<u64>,
-    /// The consumers that take part or finished.
+    /// The consumers that take part or have finished.
     pub consumers: Vec<ConsumerStats>,
 }
 
@@ -135,19 +137,19 @@ pub struct PublisherStats {
 pub struct SubscriberStats {
     /// Data frames accepted.
     pub frames: u64,
-    /// Messages in them (a fragmented message counts with its last piece).
+    /// Messages that end in the accepted frames.
     pub messages: u64,
-    /// Body bytes in them.
+    /// Body bytes of the accepted frames.
     pub bytes: u64,
     /// Data frames that arrived more than once.
     pub duplicates: u64,
-    /// Data frames that arrived before one with a lower number.
+    /// Data frames that arrived before a frame with a lower sequence number.
     pub out_of_order: u64,
-    /// Reports sent.
+    /// Acks sent.
     pub acks: u64,
-    /// Frames held and not yet consumed, and the most there ever were.
+    /// Frames held and not yet consumed.
     pub queued_frames: u64,
-    /// See `queued_frames`.
+    /// The most frames that were ever held and not consumed, with those missing between them.
     pub peak_queued_frames: u64,
     /// Frames that arrived and were not used.
     pub dropped: DropCounts,
