@@ -1,8 +1,8 @@
-//! What the packer hands to the sender: bodies of frames that have no sequence number yet.
+//! Bodies of frames on their way from the packer to the sender. They have no sequence numbers yet.
 //!
-//! A [`Packed`] is taken out of the packer under its short lock, and becomes frames in
-//! [`super::Sender::write`] without that lock: to encode and hash a frame takes as long as to accept
-//! hundreds of messages.
+//! A [`Packed`] is taken out of the packer under the packer's short lock. It becomes frames in
+//! [`super::Sender::write`], without that lock, because to encode and hash a frame takes as long as
+//! to accept hundreds of messages.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,11 +14,11 @@ use crate::wire::{Digest, Kind, MAX_HEADER, encode_fragment, encode_message};
 
 /// Bodies for [`super::Sender::write`], in the order of the stream.
 ///
-/// One `Packed` becomes one frame, or, where it is a block, one frame for each body of the block.
+/// One `Packed` becomes one frame. A block becomes one frame for each of its bodies.
 #[derive(Debug)]
 pub struct Packed {
     pub(super) content: Content,
-    /// The position that every consumer has reached when it holds all of this.
+    /// The position that a consumer has reached when it holds all frames of this.
     pub(super) end: Position,
 }
 
@@ -44,15 +44,15 @@ pub(super) struct Body {
 }
 
 impl Packed {
-    /// A body that the caller has encoded. `buf` holds it behind [`MAX_HEADER`] bytes of space, as
-    /// [`crate::wire::OpenFrame`] and [`crate::wire::encode_fragment`] make it; `messages` end in it.
-    /// It carries no position.
+    /// Wraps a body that the caller has encoded. `buf` holds it behind [`MAX_HEADER`] bytes of
+    /// space, as [`crate::wire::OpenFrame`] and [`crate::wire::encode_fragment`] make it.
+    /// `messages` messages end in it. It carries no position.
     pub fn body(kind: Kind, buf: BytesMut, messages: u32) -> Packed {
         let content = Content::Body(Body { kind, buf, messages });
         Packed { content, end: Position::default() }
     }
 
-    /// The bytes that this keeps in memory while it waits.
+    /// Returns the bytes that this keeps in memory while it waits.
     pub(super) fn len(&self) -> usize {
         match &self.content {
             Content::Body(body) => body.buf.len() - MAX_HEADER,
@@ -62,7 +62,8 @@ impl Packed {
         }
     }
 
-    /// Encodes a message or fragment that was kept by reference until its turn. A block stays as it is.
+    /// Encodes a message or fragment that was kept by reference until its turn. A block stays as it
+    /// is.
     pub(super) fn encode(self) -> Encoded {
         let body = |kind, buf, messages| Encoded::Body(Body { kind, buf, messages });
         match self.content {
@@ -78,8 +79,8 @@ impl Packed {
         }
     }
 
-    /// Takes the single body out, as its kind, the buffer with [`MAX_HEADER`] bytes of space in front, and
-    /// the messages that end in it. Returns `None` for a block.
+    /// Takes the single body out: its kind, the buffer with [`MAX_HEADER`] bytes of space in front,
+    /// and the number of messages that end in it. Returns `None` for a block.
     pub fn into_body(self) -> Option<(Kind, BytesMut, u32)> {
         match self.encode() {
             Encoded::Body(Body { kind, buf, messages }) => Some((kind, buf, messages)),
@@ -94,7 +95,7 @@ pub(super) enum Encoded {
     Block(PackedBlock),
 }
 
-/// Where a ready body lies in a block, and what is known of it.
+/// Where an encoded body lies in a block, and what the sender must know of it.
 #[derive(Debug, Clone)]
 pub struct PackedBody {
     /// The body's bytes. The [`MAX_HEADER`] bytes before them are free for a header.
@@ -103,21 +104,25 @@ pub struct PackedBody {
     pub kind: Kind,
     /// Messages that end in the body.
     pub messages: u32,
-    /// The body's digest. The sender hashes the body only where this is of another kind than the
-    /// session's integrity.
+    /// The body's digest. The sender hashes the body only if this digest is of another kind than
+    /// the session's integrity.
     pub digest: Digest,
 }
 
-/// A block whose bodies overlap, lie outside of the block, or have no space for a header in front.
+/// A body of a block is not of a data kind, or its place is wrong. The body must lie within the
+/// block, behind the body before it, with space for a header between them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("body {index} of the block has no {MAX_HEADER} bytes of space in front, or lies outside")]
+#[error(
+    "body {index} of the block is not of a data kind, lies outside, or has no {MAX_HEADER} bytes \
+     of space in front"
+)]
 pub struct BlockError {
     /// The position of the body in the list.
     pub index: usize,
 }
 
-/// A buffer of ready bodies, of a capture for example. The buffer lives until the last of its frames is
-/// released.
+/// A buffer of encoded bodies, of a capture for example. The buffer lives until the last of its
+/// frames is released.
 pub struct PackedBlock {
     pub(super) bytes: BlockBytes,
     pub(super) bodies: Vec<PackedBody>,
@@ -127,8 +132,8 @@ impl PackedBlock {
     /// Takes a buffer and the places of the bodies in it, in the order of the stream.
     ///
     /// # Errors
-    /// Where the bodies do not ascend, lie outside of `bytes`, are not of a data kind, or have no space of
-    /// [`MAX_HEADER`] bytes in front.
+    /// If the bodies do not ascend, lie outside of `bytes`, are not of a data kind, or have no
+    /// space of [`MAX_HEADER`] bytes in front.
     pub fn new<B>(bytes: B, bodies: Vec<PackedBody>) -> Result<PackedBlock, BlockError>
     where
         B: AsMut<[u8]> + AsRef<[u8]> + Send + 'static,
@@ -145,17 +150,17 @@ impl PackedBlock {
         Ok(PackedBlock { bytes: BlockBytes(Box::new(bytes)), bodies })
     }
 
-    /// The size of the whole buffer, in bytes.
+    /// Returns the size of the whole buffer, in bytes.
     pub fn len(&self) -> usize {
         self.bytes.as_ref().len()
     }
 
-    /// Whether the block holds no body.
+    /// Returns true if the block holds no body.
     pub fn is_empty(&self) -> bool {
         self.bodies.is_empty()
     }
 
-    /// The length of the longest body, in bytes.
+    /// Returns the length of the longest body, in bytes.
     pub(super) fn longest_body(&self) -> usize {
         self.bodies.iter().map(|body| body.range.len()).max().unwrap_or(0)
     }
@@ -172,7 +177,7 @@ trait Buffer: AsMut<[u8]> + AsRef<[u8]> + Send {}
 
 impl<B: AsMut<[u8]> + AsRef<[u8]> + Send> Buffer for B {}
 
-/// The block's buffer, whatever its type, so that blocks of any type can wait in one queue.
+/// The block's buffer. Its type is erased, so that blocks of any type can wait in one queue.
 pub(super) struct BlockBytes(Box<dyn Buffer>);
 
 impl AsRef<[u8]> for BlockBytes {

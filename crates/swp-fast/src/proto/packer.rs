@@ -1,4 +1,4 @@
-//! Messages to bodies of frames: where an application's messages wait until they may be sent.
+//! Messages to bodies of frames. An application's messages wait here until they may be sent.
 //!
 //! ```text
 //!   push (small)  --copy-------> open frame --full--+
@@ -6,9 +6,9 @@
 //!   push_block    --by reference--------------------+
 //! ```
 //!
-//! The packer assigns no sequence numbers: [`super::Sender`] does, when it writes what the packer gave.
-//! The packer stands beside the sender and not within it, so that a producer holds a lock for no longer
-//! than it takes to copy one small message.
+//! The packer assigns no sequence numbers. [`super::Sender`] assigns them when it writes what it
+//! took from the packer. The packer stands beside the sender and has a lock of its own. A producer
+//! holds that lock for no longer than it takes to copy one small message.
 
 mod limits;
 
@@ -23,8 +23,8 @@ use crate::wire::{Kind, OpenFrame, encode_message, message_len};
 pub use limits::PackLimits;
 use limits::Route;
 
-/// A place in the stream, counted in messages and blocks accepted since the publisher began. A consumer
-/// has reached a position when it holds the message that got this position, and all before.
+/// A place in the stream, counted in the messages and blocks that the packer has accepted. A
+/// consumer has reached a position when it holds the message with this position, and all before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position(u64);
 
@@ -40,21 +40,21 @@ impl Position {
     }
 }
 
-/// Why the packer did not accept a message or a block. Nothing was changed then.
+/// Why the packer refused a message or a block. The packer is unchanged then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// Back-pressure: `queue_bytes` wait already.
+    /// Back-pressure: the message does not fit `queue_bytes` with what waits already.
     Blocked,
     /// The message is longer than `max_message_bytes`.
     TooLarge,
-    /// A body of the block is longer than frames of this session take.
+    /// A body of the block is longer than the frames of this session take.
     BodyTooLarge {
-        /// Its length in bytes.
+        /// The length of the body, in bytes.
         bytes: usize,
-        /// The longest that fits.
+        /// The length of the longest body that fits, in bytes.
         max: usize,
     },
-    /// The stream takes packed blocks only, because consumers may want its past again.
+    /// The stream takes packed blocks only, because late consumers read its past from a capture.
     PackedOnly,
     /// The stream is over, or its end was announced.
     Closed,
@@ -65,33 +65,38 @@ pub enum Refused {
 pub enum Accepts {
     /// Messages and blocks.
     Anything,
-    /// Blocks only: the stream's frames must be those of a source that can be read again.
+    /// Blocks only. The frames of the stream are those of a source that can be read again.
     Blocks,
 }
 
-/// See the [module](self).
+/// Packs messages into bodies of frames, and cuts large messages. [`super::Sender::write`] takes
+/// the bodies.
 ///
-/// Holds at most `queue_bytes`, and beyond that one message or block where nothing else waited.
+/// Holds at most `queue_bytes`, or one larger message or block if nothing else waited.
+///
+/// Producers call [`Self::push`], [`Self::push_bytes`] and [`Self::push_block`], in any order,
+/// until [`Self::close`]. The publisher calls [`Self::take`] while the sender can write.
 #[derive(Debug)]
 pub struct Packer {
     limits: PackLimits,
     accepts: Accepts,
     /// Several consumers have the stream.
     shared: bool,
+    /// Small messages gather here, behind everything in `queue`.
     open: OpenFrame,
     queue: VecDeque<Waiting>,
-    /// Bytes in `queue`; those of the open frame come on top.
+    /// Bytes in `queue`, without those of the open frame.
     queued_bytes: usize,
     /// The position of the newest message or block.
     accepted: Position,
     closed: bool,
 }
 
-/// What waits behind the frames that were filled before.
+/// An entry of the packer's queue.
 #[derive(Debug)]
 enum Waiting {
     Ready(Packed),
-    /// A message that is cut when its turn comes; `at` says how far that has gone.
+    /// A message that is cut when its turn comes. Fragments up to byte `at` were taken.
     Large {
         message: Bytes,
         at: usize,
@@ -100,7 +105,7 @@ enum Waiting {
 }
 
 impl Packer {
-    /// An empty packer for a session with this configuration.
+    /// Creates an empty packer for a session with this configuration, which must be valid.
     pub fn new(config: &PublishConfig, accepts: Accepts) -> Packer {
         let limits = PackLimits::new(config);
         Packer {
@@ -115,13 +120,13 @@ impl Packer {
         }
     }
 
-    /// The bounds, to be asked without the packer's lock.
+    /// Returns the bounds. They are a copy, to be asked without the packer's lock.
     pub fn limits(&self) -> PackLimits {
         self.limits
     }
 
-    /// Accepts a message by copying it. One copy is made for a message that [`PackLimits::packs`], straight
-    /// into the open frame.
+    /// Accepts a message by copying it. A message that [`PackLimits::packs`] is copied once,
+    /// straight into the open frame.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -132,7 +137,7 @@ impl Packer {
             return self.push_large(Bytes::copy_from_slice(message));
         }
         let len = message_len(message.len());
-        self.check_kind()?;
+        self.check_accepts()?;
         if self.queued_bytes + self.open.body_len() + len > self.limits.queue && !self.is_empty() {
             return Err(Refused::Blocked);
         }
@@ -141,7 +146,8 @@ impl Packer {
         }
         self.seal_open();
         if len > self.limits.body(self.shared) / 2 {
-            // The next of its size would not fit beside it: a buffer of its own, not one half empty.
+            // The next message of this size would not fit beside it. A buffer of its own size
+            // leaves no frame half empty.
             let end = self.accepted.advance();
             self.queue_body(encode_message(message), 1, end);
             return Ok(end);
@@ -150,8 +156,8 @@ impl Packer {
         Ok(self.accepted.advance())
     }
 
-    /// Accepts a message. One that is not packed with others is kept by reference, and copied into its frames
-    /// when its turn comes.
+    /// Accepts a message. A message that is not packed with others is kept by reference, and copied
+    /// into its frames when its turn comes.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -176,23 +182,23 @@ impl Packer {
         Ok(end)
     }
 
-    /// Whether [`Self::push`] would accept a message of `len` bytes now: for a caller that wants to copy a
-    /// large one without holding the packer's lock.
+    /// Checks whether [`Self::push`] would accept a message of `len` bytes now. A caller can ask
+    /// this first, and copy a large message without holding the packer's lock.
     ///
     /// # Errors
-    /// What `push` would say.
+    /// The reason for which `push` would refuse a message that is not packed with others.
     pub fn admit(&self, len: usize) -> Result<(), Refused> {
-        self.check_kind()?;
+        self.check_accepts()?;
         if !self.limits.admits(len) {
             return Err(Refused::TooLarge);
         }
         self.check_space(len)
     }
 
-    /// Whether [`Self::push_block`] would accept the block now.
+    /// Checks whether [`Self::push_block`] would accept the block now.
     ///
     /// # Errors
-    /// What `push_block` would say.
+    /// The reason for which `push_block` would refuse the block.
     pub fn admit_block(&self, block: &PackedBlock) -> Result<(), Refused> {
         let (bytes, max) = (block.longest_body(), self.limits.max_body_bytes());
         if bytes > max {
@@ -204,11 +210,12 @@ impl Packer {
         self.check_space(block.len())
     }
 
-    /// Accepts a block of bodies, by reference. Returns `None` for a block without bodies, which leaves no
-    /// trace in the stream.
+    /// Accepts a block of bodies, by reference. Returns `None` for a block without bodies, which
+    /// gets no position.
     ///
     /// # Errors
-    /// See [`Refused`]; the block is dropped. [`Self::admit_block`] tells beforehand.
+    /// See [`Refused`]. The block is dropped then. A caller that needs it can ask
+    /// [`Self::admit_block`] first.
     pub fn push_block(&mut self, block: PackedBlock) -> Result<Option<Position>, Refused> {
         self.admit_block(&block)?;
         if block.is_empty() {
@@ -221,7 +228,7 @@ impl Packer {
     }
 
     #[inline]
-    fn check_kind(&self) -> Result<(), Refused> {
+    fn check_accepts(&self) -> Result<(), Refused> {
         if self.closed {
             return Err(Refused::Closed);
         }
@@ -231,7 +238,8 @@ impl Packer {
         }
     }
 
-    /// Beyond the bound only where nothing else waits, so that a message larger than the queue can be sent.
+    /// Allows more than the bound if nothing else waits, so that a message larger than the queue
+    /// can be sent.
     fn check_space(&self, bytes: usize) -> Result<(), Refused> {
         let waiting = self.queued_bytes + self.open.body_len();
         match waiting > 0 && waiting + bytes > self.limits.queue {
@@ -240,7 +248,8 @@ impl Packer {
         }
     }
 
-    /// Tells how many consumers have the stream: frames are filled from now on as suits several, or one.
+    /// Sets whether several consumers have the stream. Frames are filled from now on as suits
+    /// several consumers, or a single one. Frames in the queue stay as they are.
     pub fn set_shared(&mut self, shared: bool) {
         if self.shared != shared {
             self.seal_open();
@@ -266,8 +275,8 @@ impl Packer {
         self.queue.push_back(Waiting::Ready(packed));
     }
 
-    /// Takes out what comes next. The open frame, which may be nearly empty, is taken only where nothing else
-    /// waits and `with_open` allows it.
+    /// Takes the next bodies out. The open frame may be nearly empty, so it is taken only if
+    /// nothing else waits and `with_open` is true.
     pub fn take(&mut self, with_open: bool) -> Option<Packed> {
         if self.queue.is_empty() && with_open {
             self.seal_open();
@@ -292,7 +301,7 @@ impl Packer {
         }
     }
 
-    /// Whether no more than one frame waits, and that one is not a part of something larger.
+    /// Returns true if at most one frame waits, and that frame holds whole messages.
     pub fn holds_one_frame(&self) -> bool {
         match self.queue.front() {
             None => true,
@@ -303,18 +312,18 @@ impl Packer {
         }
     }
 
-    /// Whether nothing waits.
+    /// Returns true if nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.open.is_empty()
     }
 
-    /// The position of what was accepted last.
+    /// Returns the position of the message or block that was accepted last.
     pub fn accepted(&self) -> Position {
         self.accepted
     }
 
-    /// Accepts nothing more. What waits stays.
+    /// Refuses everything from now on. Messages and blocks that wait can still be taken.
     pub fn close(&mut self) {
         self.closed = true;
     }

@@ -5,7 +5,7 @@ fn body(range: Range<usize>, kind: Kind) -> PackedBody {
 }
 
 #[test]
-fn a_block_without_space_for_headers_or_with_bodies_outside_is_refused() {
+fn bodies_outside_of_the_block_or_without_space_for_headers_are_refused() {
     let wrong = [
         (vec![body(63..100, Kind::Data)], 0),
         (vec![body(64..201, Kind::Data)], 0),

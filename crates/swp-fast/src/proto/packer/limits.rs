@@ -1,27 +1,27 @@
-//! How large bodies are filled, and what becomes of a message of a given length. Nothing else judges a
-//! message's size.
+//! How large bodies are filled, and whether a message of a given length is packed, sent whole or
+//! cut. No other code judges the size of a message.
 
 use crate::config::PublishConfig;
 use crate::wire::{Integrity, MESSAGE_OVERHEAD, OpenFrame, message_len};
 
-/// The bounds of one session. Fixed when the session begins, but for the number of consumers.
+/// The bounds of one session, fixed when the session begins.
 #[derive(Debug, Clone, Copy)]
 pub struct PackLimits {
     integrity: Integrity,
-    /// What a body is filled up to while one consumer has the stream, in bytes.
+    /// Bodies are filled up to this while one consumer has the stream, in bytes.
     solo_body: usize,
-    /// What a body is filled up to while several consumers have the stream, and the largest body that a
-    /// block may bring, in bytes.
+    /// Bodies are filled up to this while several consumers have the stream, in bytes. The bodies
+    /// of a block may be as large.
     max_body: usize,
     /// The longest part of a message in a fragment, in bytes.
     fragment: usize,
     /// The longest message, in bytes.
     message: usize,
-    /// What may wait in the packer, in bytes.
+    /// The bound on what waits in the packer, in bytes.
     pub(super) queue: usize,
 }
 
-/// What becomes of a message.
+/// How a message travels that is not packed with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
     /// One body holds the message whole.
@@ -31,7 +31,7 @@ pub(super) enum Route {
 }
 
 impl PackLimits {
-    /// Takes the bounds from the configuration, which was validated.
+    /// Takes the bounds from a valid configuration.
     pub fn new(config: &PublishConfig) -> PackLimits {
         PackLimits {
             integrity: config.integrity,
@@ -43,46 +43,48 @@ impl PackLimits {
         }
     }
 
-    /// Whether a message of `len` bytes is copied into the open frame, beside others. Longer messages are
-    /// kept by reference until their turn.
+    /// Returns true if a message of `len` bytes is copied into the open frame, beside others.
+    /// Longer messages are kept by reference until their turn.
     #[inline]
     pub fn packs(&self, len: usize) -> bool {
         len <= self.message && message_len(len) <= self.solo_body
     }
 
-    /// Returns a length up to which every message is packed with others, in bytes. A message that is longer by
-    /// a byte or three may be packed as well, by how its length is written.
+    /// Returns a length up to which every message is packed with others, in bytes. A message that
+    /// is longer by a few bytes may be packed as well, because shorter lengths are encoded in fewer
+    /// bytes.
     pub fn max_packed_bytes(&self) -> usize {
         self.solo_body.saturating_sub(MESSAGE_OVERHEAD).min(self.message)
     }
 
-    /// The longest body that a frame of this session takes, in bytes.
+    /// Returns the length of the longest body that a frame of this session takes, in bytes.
     pub fn max_body_bytes(&self) -> usize {
         self.max_body
     }
 
-    /// Whether the session takes messages of `len` bytes.
+    /// Returns true if the session takes messages of `len` bytes.
     pub(super) fn admits(&self, len: usize) -> bool {
         len <= self.message
     }
 
-    /// What a body is filled up to now, in bytes.
+    /// Returns the length up to which a body is filled, in bytes.
     pub(super) fn body(&self, shared: bool) -> usize {
         if shared { self.max_body } else { self.solo_body }
     }
 
-    /// What becomes of a message that is not packed with others. Where several consumers have the stream, a
-    /// message that one body holds is not cut: each consumer would have to put the fragments together.
+    /// Returns how a message travels that is not packed with others. If several consumers have the
+    /// stream, a message that fits one body is not cut, because each consumer would have to put the
+    /// fragments together.
     pub(super) fn route(&self, len: usize, shared: bool) -> Route {
         if message_len(len) <= self.body(shared) { Route::Whole } else { Route::Cut }
     }
 
-    /// Where the fragment that begins at `at` ends.
+    /// Returns where the fragment that begins at `at` ends.
     pub(super) fn fragment_end(&self, len: usize, at: usize) -> usize {
         len.min(at + self.fragment)
     }
 
-    /// An empty frame of the size that suits the number of consumers.
+    /// Returns an empty frame of the size that suits the number of consumers.
     pub(super) fn open_frame(&self, shared: bool) -> OpenFrame {
         match self.integrity {
             Integrity::Blake3 => OpenFrame::new(self.body(shared)),
