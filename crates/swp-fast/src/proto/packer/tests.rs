@@ -1,6 +1,8 @@
 use super::*;
 use crate::wire::{Integrity, Messages};
 
+mod any_sequence;
+
 fn packer(queue_bytes: usize) -> Packer {
     packer_with(&PublishConfig { queue_bytes, ..PublishConfig::default() })
 }
@@ -13,13 +15,13 @@ fn push(packer: &mut Packer, message: &[u8]) -> Position {
     packer.push(message).expect("there is space")
 }
 
-/// Takes all frames out: the messages in each.
+/// Takes all frames out. Returns the number of messages in each.
 fn messages_by_frame(packer: &mut Packer) -> Vec<u32> {
     let bodies = std::iter::from_fn(|| packer.take(true)).map(|packed| packed.into_body());
     bodies.map(|body| body.expect("only bodies were queued").2).collect()
 }
 
-/// Takes all frames out: where the stream is when each is held.
+/// Takes all frames out. Returns the position of each.
 fn positions(packer: &mut Packer) -> Vec<u64> {
     std::iter::from_fn(|| packer.take(true)).map(|packed| packed.end.0).collect()
 }
@@ -63,7 +65,7 @@ fn messages_share_a_frame_until_it_is_full() {
     for number in 1..=40 {
         assert_eq!(push(&mut packer, &[7; 1000]), Position(number));
     }
-    // 17 messages of 1,003 bytes pass 16 KiB, at which a frame is full.
+    // A frame is full at 16 KiB, which 17 messages of 1,003 bytes pass.
     assert_eq!(positions(&mut packer), [17, 34, 40]);
 }
 
@@ -92,7 +94,7 @@ fn a_message_larger_than_the_queue_is_accepted_alone() {
 }
 
 #[test]
-fn nothing_is_accepted_after_the_end_and_nothing_above_the_bound() {
+fn messages_above_the_bound_and_after_the_end_are_refused() {
     let config = PublishConfig { max_message_bytes: 1_000, ..PublishConfig::default() };
     let mut packer = packer_with(&config);
     assert_eq!(packer.push(&[0; 1_001]), Err(Refused::TooLarge));
@@ -105,7 +107,7 @@ fn nothing_is_accepted_after_the_end_and_nothing_above_the_bound() {
 }
 
 #[test]
-fn the_open_frame_goes_only_where_the_caller_allows_it() {
+fn the_open_frame_is_taken_only_if_the_caller_allows_it() {
     let mut packer = packer(1 << 20);
     for _ in 0..18 {
         push(&mut packer, &[7; 1000]);
@@ -130,7 +132,7 @@ fn without_blake3_frames_are_filled_to_their_bound() {
     assert_eq!(buf.len(), crate::wire::MAX_HEADER + messages as usize * 1_003);
 }
 
-/// Of two such messages that do not fit one frame, neither may take the memory of a whole frame.
+/// Two such messages do not fit one frame, and neither may take the memory of a whole frame.
 #[test]
 fn a_message_of_more_than_half_a_frame_has_a_buffer_of_its_own() {
     let mut packer = packer_with(&PublishConfig::with_integrity(Integrity::Crc32c));
@@ -151,7 +153,7 @@ fn a_message_of_more_than_half_a_frame_has_a_buffer_of_its_own() {
 }
 
 #[test]
-fn for_several_consumers_large_messages_share_frames_too() {
+fn for_several_consumers_large_messages_share_frames() {
     for integrity in [Integrity::Blake3, Integrity::Crc32c] {
         let mut packer = packer_with(&PublishConfig::with_integrity(integrity));
         packer.set_shared(true);
@@ -168,7 +170,7 @@ fn for_several_consumers_large_messages_share_frames_too() {
 }
 
 #[test]
-fn for_several_consumers_a_message_that_a_frame_holds_is_sent_whole() {
+fn for_several_consumers_a_message_that_fits_a_frame_is_sent_whole() {
     let (mut packer, limit) = (packer(1 << 20), PublishConfig::default().max_body_bytes());
     let fits = limit - (message_len(limit) - limit);
     for (shared, len, frames, kind) in [
@@ -178,7 +180,7 @@ fn for_several_consumers_a_message_that_a_frame_holds_is_sent_whole() {
     ] {
         packer.set_shared(shared);
         packer.push_bytes(Bytes::from(vec![7; len])).expect("there is space");
-        // What was queued goes as it was meant to, however many have the stream by then.
+        // The number of consumers counts when the message is queued, not when it is taken.
         packer.set_shared(!shared);
         let bodies: Vec<_> = std::iter::from_fn(|| packer.take(true)?.into_body()).collect();
         assert_eq!((bodies.len(), bodies[0].0), (frames, kind), "{len}");
@@ -200,7 +202,7 @@ fn a_frame_that_is_open_when_a_second_consumer_joins_is_not_lost() {
 }
 
 #[test]
-fn frames_for_several_consumers_keep_to_the_configured_bound() {
+fn frames_for_several_consumers_do_not_exceed_the_configured_size() {
     let config = PublishConfig { frame_bytes: 4 << 10, ..PublishConfig::default() };
     let mut packer = packer_with(&config);
     packer.set_shared(true);
@@ -213,10 +215,17 @@ fn frames_for_several_consumers_keep_to_the_configured_bound() {
 }
 
 #[test]
-fn holds_one_frame_is_false_for_parts_of_something_larger() {
+fn holds_one_frame_is_false_for_blocks_and_fragments() {
     let mut packer = packer(1 << 20);
     push(&mut packer, b"small");
     assert!(packer.holds_one_frame());
     packer.push_block(block(&[10])).expect("there is space");
     assert!(!packer.holds_one_frame());
+    assert!(packer.take(true).is_some() && !packer.holds_one_frame());
+    assert!(packer.take(true).is_some() && packer.holds_one_frame());
+    push(&mut packer, &[7; 20_000]);
+    while !packer.is_empty() {
+        assert!(!packer.holds_one_frame());
+        packer.take(true);
+    }
 }
