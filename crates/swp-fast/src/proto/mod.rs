@@ -84,3 +84,9 @@ pub struct Transmit {
     /// The whole frame.
     pub frame: Bytes,
 }
+
+/// Returns text from the network as people may see it: without control characters, which a terminal
+/// would obey.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}

@@ -180,7 +180,7 @@ impl Receiver {
         if let Some(rest) = self.messages.take_rest() {
             return Some(rest);
         }
-        loop {
+        while !self.messages.is_broken() {
             let frame = self.read_frame(now)?;
             match self.messages.push(frame) {
                 Ok(None) => {}
@@ -188,10 +188,10 @@ impl Receiver {
                 Err(error) => {
                     self.send_reset("fragments did not make up a message");
                     self.fail(error);
-                    return None;
                 }
             }
         }
+        None
     }
 
     /// Returns the next frame in order, or `None` for now. The frame counts as consumed. Not to be

@@ -266,11 +266,5 @@ impl Sender {
     }
 }
 
-/// Text from the network as people may see it: without control characters, which a terminal would
-/// obey.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
-}
-
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use super::joining::Joining;
 use super::reassembly::Place;
 use super::{Receiver, ReceiverError, ReceiverEvent, Session, State};
 use crate::proto::Transmit;
-use crate::proto::sender::printable;
+use crate::proto::printable;
 use crate::time::Time;
 use crate::wire::{Announce, Frame, Reset, ResetCode, Resume, Syn, SynAck};
 

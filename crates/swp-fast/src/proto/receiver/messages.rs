@@ -14,21 +14,29 @@ pub(super) struct MessageReader {
     assembler: Assembler,
     /// Messages of the last batch that [`Self::next_message`] has not returned yet.
     rest: BatchMessages,
+    /// A frame did not continue the message that had begun. Later frames are not read.
+    broken: bool,
 }
 
 impl MessageReader {
     /// Accepts messages of up to `max_message_bytes`.
     pub(super) fn new(max_message_bytes: u64) -> MessageReader {
         let assembler = Assembler::new(max_message_bytes);
-        MessageReader { assembler, rest: BatchMessages::default() }
+        MessageReader { assembler, rest: BatchMessages::default(), broken: false }
     }
 
     /// Takes the next frame in order. Returns the messages that are complete with it, or `None` if
     /// the frame is empty or a message continues in the next one.
     ///
     /// # Errors
-    /// If the frame does not continue the message that has begun.
+    /// If the frame does not continue the message that has begun. [`Self::is_broken`] is true then.
     pub(super) fn push(&mut self, frame: ReadyFrame) -> Result<Option<Batch>, ReceiverError> {
+        let messages = self.assemble(frame);
+        self.broken = messages.is_err();
+        messages
+    }
+
+    fn assemble(&mut self, frame: ReadyFrame) -> Result<Option<Batch>, ReceiverError> {
         if frame.kind == Kind::Fragment {
             // `ReadyFrame::check` has decoded it before.
             let Ok(fragment) = Fragment::decode(&frame.body) else { return Ok(None) };
@@ -38,6 +46,11 @@ impl MessageReader {
             return Err(ReceiverError::Protocol("a packed frame came amid a fragmented message"));
         }
         Ok((!frame.body.is_empty()).then(|| Batch::packed(frame.body)))
+    }
+
+    /// Returns true if a frame was refused, so that messages behind it would have a gap.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Keeps a batch for [`Self::next_message`]. To be called when [`Self::take_rest`] has nothing

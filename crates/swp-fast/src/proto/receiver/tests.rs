@@ -7,10 +7,12 @@ use bytes::Bytes;
 use super::{ReadyFrame, Receiver, ReceiverError, ReceiverEvent};
 use crate::config::SubscribeConfig;
 use crate::proto::{ACK_DELAY, Dest};
+use crate::testing::{Frames, packed};
+pub(super) use crate::testing::{at_ms as ms, at_us as us, seq};
 use crate::time::Time;
 use crate::wire::{
-    Ack, Control, Frame, Header, Integrity, Kind, MAX_HEADER, OpenFrame, PeerId, Probe, Sealer,
-    Seq, SessionId, SynAck, encode_fragment,
+    Ack, Control, Frame, Header, Integrity, Kind, MAX_HEADER, PeerId, Probe, Seq, SessionId,
+    SynAck, encode_fragment,
 };
 
 mod ending;
@@ -19,23 +21,18 @@ mod handshake;
 const SESSION: SessionId = SessionId(7);
 const ID: PeerId = PeerId(9);
 
-pub(super) fn seq(number: u64) -> Seq {
-    Seq::ZERO.advance(number)
+/// Frames of the publisher in this epoch of the session.
+fn frames_in(epoch: u32) -> Frames {
+    Frames::new(SESSION, epoch)
 }
 
-pub(super) fn us(us: u64) -> Time {
-    Time::from_nanos(us * 1_000)
-}
-
-pub(super) fn ms(ms: u64) -> Time {
-    us(ms * 1_000)
+fn frames() -> Frames {
+    frames_in(1)
 }
 
 /// The body of a packed frame with these messages.
 pub(super) fn packed_body(messages: &[&[u8]]) -> Bytes {
-    let mut open = OpenFrame::new(2_000);
-    messages.iter().for_each(|message| assert!(open.push(message)));
-    open.into_buf().freeze().slice(MAX_HEADER..)
+    packed(messages).freeze().slice(MAX_HEADER..)
 }
 
 pub(super) fn fragment_body(total: u64, offset: u64, part: &[u8]) -> Bytes {
@@ -78,9 +75,8 @@ pub(super) fn accepted(start: u64, start_bytes: u64) -> SynAck {
     }
 }
 
-/// A control frame of the publisher in this epoch of the session.
 fn control_in(epoch: u32, control: &Control) -> Bytes {
-    Sealer::default().seal_control(SESSION, epoch, Seq::ZERO, control)
+    frames_in(epoch).control(0, control)
 }
 
 fn control(control: &Control) -> Bytes {
@@ -92,10 +88,7 @@ fn syn_ack(start: u64, start_bytes: u64) -> Bytes {
 }
 
 fn data(number: u64, message: &[u8]) -> Bytes {
-    let mut open = OpenFrame::new(2_000);
-    assert!(open.push(message));
-    let header = header(number, Kind::Data, open.body());
-    Sealer::default().seal_data(open.into_buf(), &header)
+    frames().data(number, &[message])
 }
 
 fn new(config: SubscribeConfig) -> Receiver {
@@ -120,8 +113,7 @@ fn joined_by(syn_ack: &SynAck, window_frames: u64, window_bytes: u64) -> Receive
 fn sent(receiver: &mut Receiver, now: Time) -> Option<Control> {
     let transmit = receiver.poll_transmit(now)?;
     assert_eq!(transmit.to, Dest::Publisher);
-    let frame = Sealer::default().open(&transmit.frame).expect("it opens");
-    Some(frame.control().expect("a control frame").expect("it decodes"))
+    Some(frames().open_control(&transmit.frame))
 }
 
 /// The ack that is due, if one is.
@@ -216,10 +208,8 @@ fn a_consumer_that_sets_no_pace_keeps_space_for_missing_frames() {
 #[test]
 fn data_without_the_agreed_digest_is_refused() {
     let mut receiver = joined(100, 100_000);
-    let mut open = OpenFrame::new(100);
-    assert!(open.push(b"bare"));
-    let bare = Header { digest: Integrity::None.digest(b""), ..header(0, Kind::Data, b"") };
-    receiver.handle_frame(us(1), &Sealer::default().seal_data(open.into_buf(), &bare));
+    let bare = frames().with_integrity(Integrity::None).data(0, &[b"bare"]);
+    receiver.handle_frame(us(1), &bare);
     assert_eq!((receiver.stats().dropped.malformed, receiver.stats().frames), (1, 0));
 }
 
@@ -227,9 +217,7 @@ fn data_without_the_agreed_digest_is_refused() {
 fn a_message_above_the_bound_ends_the_session_before_it_is_stored() {
     let mut receiver = new(SubscribeConfig { max_message_bytes: 50, ..SubscribeConfig::default() });
     receiver.handle_frame(Time::ZERO, &syn_ack(0, 0));
-    let buf = encode_fragment(51, 0, b"x");
-    let header = header(0, Kind::Fragment, &buf[MAX_HEADER..]);
-    receiver.handle_frame(us(1), &Sealer::default().seal_data(buf, &header));
+    receiver.handle_frame(us(1), &frames().fragment(0, 51, 0, b"x"));
     assert!(matches!(receiver.failure(), Some(ReceiverError::Protocol(_))));
     assert_eq!(receiver.stats().queued_frames, 0);
 }
@@ -237,11 +225,11 @@ fn a_message_above_the_bound_ends_the_session_before_it_is_stored() {
 #[test]
 fn fragments_that_do_not_fit_together_reset_the_session() {
     let mut receiver = joined(100, 100_000);
-    let buf = encode_fragment(50, 20, b"middle");
-    let header = header(0, Kind::Fragment, &buf[MAX_HEADER..]);
-    receiver.handle_frame(us(1), &Sealer::default().seal_data(buf, &header));
+    receiver.handle_frame(us(1), &frames().fragment(0, 50, 20, b"middle"));
+    receiver.handle_frame(us(1), &data(1, b"behind"));
     assert!(receiver.read_message(us(2)).is_none());
     assert!(matches!(receiver.failure(), Some(ReceiverError::Fragments(_))));
     assert!(matches!(sent(&mut receiver, us(2)), Some(Control::Reset(_))));
     assert!(sent(&mut receiver, us(2)).is_none() && receiver.poll_timeout().is_none());
+    assert!(receiver.read_batch(us(3)).is_none(), "behind the gap nothing is delivered");
 }

@@ -1,9 +1,9 @@
 //! SYN and SYN-ACK: consumers that join, rejoin or resume, and refusals.
 
-use super::{LostReason, Sender, SenderEvent, State, printable};
+use super::{LostReason, Sender, SenderEvent, State};
 use crate::config::LateJoin;
 use crate::proto::peer::{Identity, Joining, Peer, Window};
-use crate::proto::{Dest, FIRST_GENERATION};
+use crate::proto::{Dest, FIRST_GENERATION, printable};
 use crate::time::Time;
 use crate::wire::{Control, PeerId, Reset, ResetCode, Resume, SackRanges, Seq, Syn, SynAck};
 

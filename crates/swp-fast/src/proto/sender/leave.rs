@@ -1,8 +1,9 @@
 //! How consumers end: they leave, time out, are evicted or cannot be served. And what that means
 //! for the session.
 
-use super::{LostReason, Sender, SenderError, SenderEvent, State, printable};
+use super::{LostReason, Sender, SenderError, SenderEvent, State};
 use crate::proto::peer::{Peer, PeerState};
+use crate::proto::printable;
 use crate::wire::{PeerId, Reset, ResetCode};
 
 impl Sender {

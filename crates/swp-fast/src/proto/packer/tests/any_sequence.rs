@@ -118,7 +118,7 @@ impl Trial {
             Size::SoloBody => solo,
             Size::Whole => longest_in(shared),
             Size::SharedBody => shared,
-            Size::Fragments(count) => count * self.config.max_piece_bytes(),
+            Size::Fragments(count) => count * self.config.max_fragment_bytes(),
             Size::Largest => self.config.max_message_bytes as usize,
             Size::Any(len) => len,
         };
@@ -196,7 +196,7 @@ impl Trial {
             if message_len(message.len()) <= self.config.max_body_bytes() {
                 add(Kind::Data, 1, &encode_message(&message));
             } else {
-                let part_bytes = self.config.max_piece_bytes();
+                let part_bytes = self.config.max_fragment_bytes();
                 for (index, part) in message.chunks(part_bytes).enumerate() {
                     let offset = index * part_bytes;
                     let last = offset + part.len() == message.len();
