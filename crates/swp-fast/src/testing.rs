@@ -1,4 +1,8 @@
-//! Frames for tests, as a publisher or a consumer of a session would send them.
+//! Support for tests and benchmarks.
+//!
+//! [`ack`], [`syn`] and [`probe`] build the bodies of control frames, and [`Frames`] makes the
+//! frames that a publisher or a consumer of a session would send. [`Pair`] is a publisher and one
+//! consumer on a bus without time or loss.
 //!
 //! ```
 //! use swp_fast::testing::{Frames, ack, seq};
@@ -10,12 +14,16 @@
 //! assert_eq!(frames.open(&frame).header.seq, seq(1));
 //! ```
 
-use bytes::{Bytes, BytesMut};
+mod pair;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+pub use pair::{Pair, exchange};
 
 use crate::time::Time;
 use crate::wire::{
     Ack, Control, Credit, Frame, Header, Integrity, Key, Kind, MAX_HEADER, OpenFrame, PeerId,
-    Reset, ResetCode, Resume, SackRanges, Sealer, Seq, SessionId, Syn, encode_fragment,
+    Probe, Reset, ResetCode, Resume, SackRanges, Sealer, Seq, SessionId, Syn, encode_fragment,
 };
 
 /// The sequence number with this value, held at [`crate::wire::MAX_SEQ`].
@@ -36,7 +44,7 @@ pub fn at_us(us: u64) -> Time {
 /// SACK ranges `[start, end)`.
 ///
 /// # Panics
-/// Where the ranges do not ascend, touch each other, or are too many for an ack.
+/// If the ranges do not ascend, touch each other, or are too many for an ack.
 pub fn sack(ranges: &[(u64, u64)]) -> SackRanges {
     let mut sack = SackRanges::default();
     for &(start, end) in ranges {
@@ -45,9 +53,8 @@ pub fn sack(ranges: &[(u64, u64)]) -> SackRanges {
     sack
 }
 
-/// An ack of everything below `cumulative`, whose newest frame is the last of those. It grants no
-/// credit, answers no probe, and says that its consumer listens to the first generation of the
-/// group.
+/// An ack of every frame below `cumulative`, of which the last arrived last. The ack grants no
+/// credit, answers no probe, and names the first generation of the group.
 pub fn ack(peer: PeerId, cumulative: u64) -> Ack {
     Ack {
         peer,
@@ -91,11 +98,18 @@ impl Ack {
     }
 }
 
-/// The SYN of a consumer without a name or tag, that accepts messages of any length.
+/// The SYN of a consumer without a name or tag. The consumer accepts messages of any length.
 pub fn syn(peer: PeerId, window_frames: u64, window_bytes: u64) -> Syn {
     let (name, tag) = (String::new(), String::new());
     let max_message_bytes = u64::MAX;
     Syn { peer, name, tag, window_frames, window_bytes, max_message_bytes, resume: None }
+}
+
+/// The probe with this number. The publisher has one consumer, sends to the first generation of the
+/// group, and has sent every frame below `next`. Without `peer` the probe addresses every consumer.
+pub fn probe(peer: Option<PeerId>, number: u64, next: u64) -> Probe {
+    let generation = crate::proto::FIRST_GENERATION;
+    Probe { peer, number, next: seq(next), members: 1, generation }
 }
 
 /// A body with these messages, behind [`MAX_HEADER`] bytes of space.
@@ -117,12 +131,12 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Frames without a key, whose data is protected by crc32c.
+    /// Frames without a key, and with crc32c as the digest of data frames.
     pub fn new(session: SessionId, epoch: u32) -> Frames {
         Frames { session, epoch, integrity: Integrity::Crc32c, sealer: Sealer::default() }
     }
 
-    /// With this protection of data frames.
+    /// With this digest of data frames.
     #[must_use]
     pub fn with_integrity(self, integrity: Integrity) -> Frames {
         Frames { integrity, ..self }
@@ -146,7 +160,8 @@ impl Frames {
         self.sealer.seal_control(id, 0, Seq::ZERO, &Control::Syn(syn))
     }
 
-    /// The SYN of a consumer that resumes this session, with what it held under the id `former`.
+    /// The SYN of a consumer that resumes this session at frame `next`. The consumer had the id
+    /// `former` before.
     pub fn resume(&self, syn: Syn, former: PeerId, next: u64, next_bytes: u64) -> Bytes {
         let resume = Resume {
             session: self.session,
@@ -175,7 +190,14 @@ impl Frames {
         self.seal(number, Kind::Fragment, encode_fragment(total, offset, part))
     }
 
-    /// A data frame with the body in `buf`, behind [`MAX_HEADER`] bytes of space.
+    /// A frame of any kind with any body, also with a body that does not decode.
+    pub fn raw(&self, number: u64, kind: Kind, body: &[u8]) -> Bytes {
+        let mut buf = BytesMut::zeroed(MAX_HEADER);
+        buf.put_slice(body);
+        self.seal(number, kind, buf)
+    }
+
+    /// A frame with the body in `buf`, behind [`MAX_HEADER`] bytes of space.
     pub fn seal(&self, number: u64, kind: Kind, buf: BytesMut) -> Bytes {
         let digest = self.integrity.digest(&buf[MAX_HEADER..]);
         let (session, epoch) = (self.session, self.epoch);
@@ -185,7 +207,7 @@ impl Frames {
     /// Opens a frame of any session.
     ///
     /// # Panics
-    /// Where the frame does not open.
+    /// If the frame does not open.
     pub fn open(&self, frame: &Bytes) -> Frame {
         match self.sealer.open(frame) {
             Ok(frame) => frame,
@@ -196,7 +218,7 @@ impl Frames {
     /// Opens a control frame of any session.
     ///
     /// # Panics
-    /// Where the frame does not open, or is not a control frame.
+    /// If the frame does not open, or is not a control frame.
     pub fn open_control(&self, frame: &Bytes) -> Control {
         match self.open(frame).control() {
             Some(Ok(control)) => control,
