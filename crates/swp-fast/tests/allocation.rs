@@ -1,111 +1,75 @@
-//! What a session allocates on its way: so much a frame, whatever is in it, and nothing while nothing is
-//! due. Of the wire alone see `wire/tests/memory.rs`.
+//! What a session allocates: the same for a frame whatever its messages are, and nothing while
+//! nothing is due. `wire/tests/memory.rs` covers the wire alone.
 
 use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
 use bytes::Bytes;
-use swp_fast::proto::{Packed, Receiver, Sender, SenderIds};
-use swp_fast::time::Time;
-use swp_fast::wire::{Kind, Messages, OpenFrame, PeerId, SessionId};
+use swp_fast::testing::Pair;
+use swp_fast::wire::{Messages, OpenFrame};
 use swp_fast::{PublishConfig, SubscribeConfig};
 
-/// Frames of one measurement: a few windows' worth of reports.
+/// Frames of one measurement: enough for several acks.
 const FRAMES: usize = 256;
 
-/// Body bytes of a frame; both message sizes below fill it.
+/// Body bytes of a frame. Messages of both sizes below fill a body.
 const BODY_BYTES: usize = 16 << 10;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
-struct Pair {
-    now: Time,
-    sender: Sender,
-    receiver: Receiver,
+fn pair() -> Pair {
+    let mut publish = PublishConfig::default();
+    publish.keep_alive = KEEP_ALIVE;
+    Pair::new(publish, SubscribeConfig::default())
 }
 
-impl Pair {
-    fn new() -> Pair {
-        let now = Time::from_nanos(1);
-        let mut publish = PublishConfig::default();
-        publish.claim_timeout = Duration::ZERO;
-        publish.keep_alive = KEEP_ALIVE;
-        let ids = SenderIds { session: SessionId(1), epoch: 1, inbox: PeerId(1) };
-        let sender = Sender::new(publish, ids, now).expect("a valid configuration");
-        let receiver = Receiver::new(SubscribeConfig::default(), PeerId(2), 8192, now)
-            .expect("a valid configuration");
-        let mut pair = Pair { now, sender, receiver };
+/// Writes, sends, receives and reads frames full of messages of `len` bytes. Returns the number of
+/// messages.
+fn transfer(pair: &mut Pair, frames: usize, len: usize) -> usize {
+    let message = [7; 4096];
+    let mut open = OpenFrame::new(BODY_BYTES + 2 * len);
+    let mut messages = 0;
+    for _ in 0..frames {
+        while open.push(&message[..len]) {}
+        let (buf, packed) = open.take();
+        pair.write(buf, packed);
+        pair.now = pair.now + Duration::from_micros(20);
         pair.exchange();
-        assert!(pair.sender.has_started());
-        pair
-    }
-
-    /// Both ends say all that they have to say.
-    fn exchange(&mut self) {
-        loop {
-            let down = self.sender.poll_transmit(self.now);
-            let up = self.receiver.poll_transmit(self.now);
-            if down.is_none() && up.is_none() {
-                break;
-            }
-            if let Some(down) = down {
-                self.receiver.handle_frame(self.now, &down.frame);
-            }
-            if let Some(up) = up {
-                self.sender.handle_frame(self.now, &up.frame);
-            }
+        while let Some(frame) = pair.read() {
+            messages += Messages::new(frame.body).filter(|message| message.is_ok()).count();
         }
-        while self.sender.poll_event().is_some() || self.receiver.poll_event().is_some() {}
     }
-
-    /// Writes, sends, receives and reads frames full of messages of `len` bytes; how many messages.
-    fn transfer(&mut self, frames: usize, len: usize) -> usize {
-        let message = [7; 4096];
-        let mut open = OpenFrame::new(BODY_BYTES + 2 * len);
-        let mut messages = 0;
-        for _ in 0..frames {
-            while open.push(&message[..len]) {}
-            let (buf, packed) = open.take();
-            self.sender.write(Packed::body(Kind::Data, buf, packed)).expect("it takes more");
-            self.now = self.now + Duration::from_micros(20);
-            self.exchange();
-            while let Some(frame) = self.receiver.read_frame(self.now) {
-                messages += Messages::new(frame.body).filter(|message| message.is_ok()).count();
-            }
-        }
-        // The last frames' report.
-        self.now = self.now + Duration::from_millis(5);
-        self.exchange();
-        messages
-    }
+    // The consumer delays the ack of the last frames.
+    pair.now = pair.now + Duration::from_millis(5);
+    pair.exchange();
+    messages
 }
 
 fn cost(len: usize) -> (AllocationInfo, usize) {
-    let mut pair = Pair::new();
-    // Queues grow to their size once, and one more run shows that they have.
-    pair.transfer(FRAMES, len);
+    let mut pair = pair();
+    // Queues grow to their size in the first transfer.
+    transfer(&mut pair, FRAMES, len);
     let mut messages = 0;
-    let made = measure(|| messages = pair.transfer(FRAMES, len));
+    let made = measure(|| messages = transfer(&mut pair, FRAMES, len));
     (made, messages)
 }
 
 #[test]
-fn a_frame_costs_the_same_whatever_is_in_it() {
+fn a_frame_allocates_the_same_whatever_its_messages_are() {
     let (small, many) = cost(64);
     let (large, few) = cost(2048);
-    assert_eq!((many % FRAMES, few % FRAMES), (0, 0), "every frame is as full as the next");
+    assert_eq!((many % FRAMES, few % FRAMES), (0, 0), "every frame has as many messages");
     assert!(many > 20 * few, "{many} messages beside {few}");
     assert_eq!(small.count_total, large.count_total, "{small:?} {large:?}");
-    // The buffer and what `Bytes` counts its owners with; and, for one frame in 32, a report.
+    // The buffer, the owner count of `Bytes`, and a share of an ack.
     assert!(small.count_total <= 3 * FRAMES as u64, "{small:?}");
-    // Everything was let go again.
-    assert_eq!((small.count_current, large.count_current), (0, 0));
+    assert_eq!((small.count_current, large.count_current), (0, 0), "all of it is freed");
 }
 
 #[test]
 fn nothing_is_allocated_while_nothing_is_due() {
-    let mut pair = Pair::new();
-    pair.transfer(FRAMES, 64);
+    let mut pair = pair();
+    transfer(&mut pair, FRAMES, 64);
     let idle = measure(|| {
         for _ in 0..100 {
             pair.now = pair.now + Duration::from_millis(5);
@@ -113,23 +77,29 @@ fn nothing_is_allocated_while_nothing_is_due() {
             assert!(pair.receiver.poll_timeout() > Some(pair.now));
             assert!(pair.sender.poll_transmit(pair.now).is_none());
             assert!(pair.receiver.poll_transmit(pair.now).is_none());
-            assert!(pair.receiver.read_frame(pair.now).is_none());
+            assert!(pair.read().is_none());
             assert!(pair.sender.can_write());
             pair.exchange();
         }
     });
     assert_eq!(idle.count_total, 0, "{idle:?}");
-    // A time-out that comes too early, as timers may.
+}
+
+#[test]
+fn a_consumers_timer_that_runs_early_allocates_nothing() {
+    let mut pair = pair();
+    transfer(&mut pair, FRAMES, 64);
+    assert!(pair.receiver.poll_timeout() > Some(pair.now));
     let early = measure(|| pair.receiver.handle_timeout(pair.now));
     assert_eq!(early.count_total, 0, "{early:?}");
 }
 
-/// The exceptions, a few small ones each second: the publisher's timers (a list of its consumers), the
-/// probe, and the report that answers it.
+/// The publisher's timers allocate a list of its consumers, and a keep-alive allocates a probe and
+/// the ack that answers the probe.
 #[test]
-fn a_keep_alive_costs_little() {
-    let mut pair = Pair::new();
-    pair.transfer(FRAMES, 64);
+fn a_keep_alive_allocates_little() {
+    let mut pair = pair();
+    transfer(&mut pair, FRAMES, 64);
     let early = measure(|| pair.sender.handle_timeout(pair.now));
     assert_eq!(early.count_total, 1, "the list of consumers: {early:?}");
     let mut keep_alive = || {
@@ -138,7 +108,7 @@ fn a_keep_alive_costs_little() {
         pair.receiver.handle_timeout(pair.now);
         pair.exchange();
     };
-    // The list of probes under way is made with the first, and stays.
+    // The first probe allocates the list of unanswered probes, which stays.
     keep_alive();
     let kept = measure(keep_alive);
     assert!(kept.count_total <= 16 && kept.bytes_max <= 1024, "{kept:?}");
@@ -146,10 +116,9 @@ fn a_keep_alive_costs_little() {
     assert_eq!(pair.receiver.stats().dropped.total(), 0);
 }
 
-/// Refused frames are looked at where they lie.
 #[test]
-fn noise_allocates_nothing() {
-    let mut pair = Pair::new();
+fn a_malformed_frame_allocates_nothing() {
+    let mut pair = pair();
     let noise = [&b""[..], b"noise", &[0x96; 100], &[0xff; 2000]].map(Bytes::from_static);
     let refused = measure(|| {
         for frame in &noise {
