@@ -1,6 +1,8 @@
-//! The retransmit queue: a slab with a ring of keys, as `proto::retransmit` has it, beside a ring of a power
-//! of two that holds the frames themselves. Decides: which of the two it is. Both are written here again,
-//! with what a frame in its place costs and nothing else, for the core does not show its queue.
+//! The retransmit queue: a slab with a ring of keys, as in `proto::retransmit`, beside a ring of a
+//! power of two that holds the frames themselves.
+//!
+//! Decides which of the two the core uses. The core keeps its queue private, so both are written
+//! again here, with only what a frame costs in its place.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -10,7 +12,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use slab::Slab;
 
-/// As large as the core's own slot.
+/// A retained frame, as large as the slot of the core.
 #[derive(Clone)]
 struct Slot {
     seq: u64,
@@ -58,7 +60,7 @@ impl Queue for SlabQueue {
     }
 }
 
-/// Doubles when it is full, as the slab does.
+/// A ring that doubles when it is full, as the slab does.
 #[derive(Default)]
 struct RingQueue {
     slots: Vec<Option<Slot>>,
@@ -108,8 +110,10 @@ impl Queue for RingQueue {
     }
 }
 
-/// A queue in use: every frame is pushed, found once to be sent and once for its acknowledgement; one in
-/// a hundred is found again for a repair; 32 at a time are let go, as reports come.
+/// A queue in use.
+///
+/// Every frame is pushed, found once when it is sent, and found once for its ack. Some frames are
+/// found again for a retransmission. Acks release frames in groups.
 struct Use<Q> {
     queue: Q,
     frame: Bytes,
@@ -156,7 +160,7 @@ fn retransmit_queue(c: &mut Criterion) {
     }
 }
 
-/// Short, for the whole set is run with every report.
+/// Short, because every full benchmark run includes all of these.
 fn short() -> Criterion {
     Criterion::default()
         .sample_size(20)

@@ -1,10 +1,12 @@
-//! Lets criterion treat a ratio as what is measured: of two things done in turns, which a noisy machine
-//! slows down alike, where their times, one after the other, would differ by what else ran meanwhile.
+//! A criterion measurement whose value is a ratio of two times.
+//!
+//! Two benchmarks that take turns are slowed alike by a noisy machine, so their ratio is steady.
+//! Their times, measured one after the other, would differ by what else ran meanwhile.
 
 use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter};
 
-/// How many times the one is the other. An "iteration" counts once.
+/// The first time divided by the second. The ratio of each iteration is added once.
 pub(crate) struct Ratio;
 
 impl Measurement for Ratio {
@@ -13,7 +15,7 @@ impl Measurement for Ratio {
 
     fn start(&self) {}
 
-    /// Only `iter_custom` can tell a ratio.
+    /// Not a number: only `iter_custom` can return a ratio.
     fn end(&self, (): ()) -> f64 {
         f64::NAN
     }
