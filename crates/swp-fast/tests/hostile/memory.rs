@@ -7,7 +7,8 @@ use swp_fast::wire::{Kind, MAX_SEQ, Syn};
 #[test]
 fn a_body_that_claims_more_than_it_holds_ends_the_session() {
     let mut too_long = vec![];
-    rmp::encode::write_uint(&mut too_long, DEFAULT_MAX_MESSAGE_BYTES + 1).expect("it takes it");
+    rmp::encode::write_uint(&mut too_long, DEFAULT_MAX_MESSAGE_BYTES + 1)
+        .expect("a vector takes it");
     let cases: [(Kind, Vec<u8>, &str); 5] = [
         (Kind::Data, b"\xc6\xff\xff\xff\xffabc".to_vec(), "a body does not decode"),
         (Kind::Data, b"\xdd\xff\xff\xff\xff".to_vec(), "a body does not decode"),
