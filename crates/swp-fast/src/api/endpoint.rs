@@ -11,8 +11,8 @@ use super::subscriber::Subscriber;
 use super::{EndpointError, PublishError, SubscribeError};
 use crate::config::{LateJoin, PublishConfig, SubscribeConfig};
 use crate::driver::{
-    ClientEvents, Clock, DenialWatch, OpenPast, Outbox, Past, Progress, PublishShared, Shortcut,
-    SpinLock, Subjects, SubscribeShared, random_id, run_publisher, run_subscriber,
+    ClientEvents, Clock, DenialWatch, OpenPast, Outbox, Past, Progress, PublishShared, SpinLock,
+    Subjects, SubscribeShared, random_id, run_publisher, run_subscriber,
 };
 use crate::proto::{Accepts, Packer, Receiver, Sender, SenderIds};
 use crate::wire::{PeerId, SessionId};
@@ -129,7 +129,6 @@ impl Endpoint {
             room: Notify::new(),
             request: Mutex::default(),
             progress: watch::Sender::new(Progress::default()),
-            shortcut: Shortcut::new(self.client.clone(), subjects.clone(), self.clock),
         });
         let events = run_publisher(
             self.client.clone(),

@@ -33,8 +33,7 @@ impl Publisher {
     }
 
     /// Takes a message, by copying it into the frame that is being filled; it leaves as soon as the link
-    /// is free, and at once where nothing is under way: then its frame is made, hashed and handed to the client
-    /// here. Never blocks for longer than another producer's copy.
+    /// is free. Never blocks for longer than another producer's copy.
     ///
     /// # Errors
     /// [`TrySendError::Blocked`] is back-pressure: try again when consumers have caught up.
@@ -155,8 +154,6 @@ impl Publisher {
     /// Where the session ends first.
     pub async fn flush(&self) -> Result<(), SessionError> {
         let end = self.shared.outbox.lock().packer.accepted();
-        // A message that went past the task has gone when the task says so.
-        self.shared.wake.notify_one();
         self.until(|progress| progress.flushed >= end).await
     }
 

@@ -80,11 +80,6 @@ impl Link {
         if back { LinkChange::Back } else { LinkChange::Up }
     }
 
-    /// Whether it was there when last looked at.
-    pub(super) fn is_up(&self) -> bool {
-        self.down_since.is_none()
-    }
-
     /// When to wake for something that is due at `deadline`.
     pub(super) fn wake_at(&self, now: Time, deadline: Time) -> Time {
         if self.down_since.is_some() { now + OUTAGE_POLL } else { deadline }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The client's flush is the batch clock: while one is under way, messages gather in the open frame; when
-//! it returns, whatever has gathered leaves. Over an idle link a lone message leaves at once, past the task.
+//! it returns, whatever has gathered leaves.
 
 mod clock;
 mod doorbell;
@@ -21,7 +21,6 @@ mod link;
 mod outbox;
 mod past;
 mod publish;
-mod shortcut;
 mod spinlock;
 mod subjects;
 mod subscribe;
@@ -36,7 +35,6 @@ pub(crate) use outbox::Outbox;
 pub(crate) use past::Past;
 pub use past::{OpenPast, PastFrame, PastFrames};
 pub(crate) use publish::{Progress, PublishShared, run_publisher};
-pub(crate) use shortcut::Shortcut;
 pub(crate) use spinlock::SpinLock;
 pub(crate) use subjects::Subjects;
 pub(crate) use subscribe::{SubscribeShared, run_subscriber};

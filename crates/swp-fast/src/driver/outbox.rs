@@ -1,6 +1,6 @@
 //! The packer as producers and the publisher's task share it: one lock, and who wakes the task.
 
-use crate::proto::{Packed, Packer, Position, Refused};
+use crate::proto::{Packer, Position, Refused};
 
 /// What is behind the producers' lock.
 pub(crate) struct Outbox {
@@ -27,14 +27,5 @@ impl Outbox {
     /// The task is to be woken by what comes next, for nothing else will have it look here.
     pub(crate) fn await_more(&mut self) {
         self.awaited = true;
-    }
-
-    /// Takes out the next frame where it is one of messages, and all that there is, for the task that sleeps on.
-    pub(crate) fn next_alone(&mut self) -> Option<Packed> {
-        if !self.packer.holds_one_frame() {
-            return None;
-        }
-        self.awaited = true;
-        self.packer.take(true)
     }
 }

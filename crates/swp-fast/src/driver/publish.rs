@@ -11,9 +11,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::link::{Flush, Link, LinkChange};
-use super::{
-    Alarm, Clock, DenialWatch, Outbox, Past, SessionError, Shortcut, SpinLock, Subjects, lock,
-};
+use super::{Alarm, Clock, DenialWatch, Outbox, Past, SessionError, SpinLock, Subjects, lock};
 use crate::proto::{Position, Sender, SenderEvent, Transmit};
 
 /// Frames taken from the outbox for one flush: 1 MiB of full frames for one consumer keeps the socket busy while
@@ -54,15 +52,12 @@ pub(crate) struct PublishShared {
     pub(crate) room: Notify,
     pub(crate) request: Mutex<Request>,
     pub(crate) progress: watch::Sender<Progress>,
-    pub(crate) shortcut: Shortcut,
 }
 
 impl PublishShared {
     /// The outbox has what is awaited.
     pub(crate) fn note_queued(&self) {
-        if !self.shortcut.take(&self.sender, &self.outbox, &self.room) {
-            self.wake.notify_one();
-        }
+        self.wake.notify_one();
     }
 }
 
@@ -154,10 +149,6 @@ impl PublishTask {
         let shared = Arc::clone(&self.shared);
         let over = {
             let mut sender = lock(&shared.sender);
-            if let Some(mut left) = shared.shortcut.close() {
-                self.transmits.append(&mut left);
-                self.owes_flush = true;
-            }
             match &link {
                 LinkChange::Up => {}
                 LinkChange::Down => sender.handle_outage(now),
@@ -286,10 +277,7 @@ impl PublishTask {
         {
             let sender = lock(&self.shared.sender);
             let deadline = self.link.wake_at(now, sender.poll_timeout().unwrap_or(now));
-            let wakes_at = self.alarm.set(deadline);
-            if self.flush.is_none() && self.link.is_up() && self.transmits.is_empty() {
-                self.shared.shortcut.open(wakes_at);
-            }
+            self.alarm.set(deadline);
         }
         let shared = Arc::clone(&self.shared);
         let arrived = tokio::select! {
