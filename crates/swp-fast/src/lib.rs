@@ -59,6 +59,8 @@ pub mod api;
 pub mod config;
 #[cfg(feature = "nats")]
 mod driver;
+#[cfg(feature = "nats")]
+mod link;
 pub mod proto;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -77,7 +79,9 @@ pub use config::{
     UnackedLimit,
 };
 #[cfg(feature = "nats")]
-pub use driver::{ClientEvents, Denial, OpenPast, PastFrame, PastFrames};
+pub use driver::{OpenPast, PastFrame, PastFrames};
+#[cfg(feature = "nats")]
+pub use link::{ClientEvents, Denial};
 pub use proto::{
     Batch, BatchMessages, BlockError, ConsumerStats, LostReason, PackedBody, Position,
     PublisherStats, ReadyFrame, ReceiverError, SenderError, SenderEvent, SubscriberStats,

@@ -1,34 +1,34 @@
-//! Where streams begin: a NATS client, and what must be known of how it was made.
+//! Where streams begin: an endpoint publishes and subscribes over one NATS client.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Client;
-use tokio::sync::{Notify, watch};
 
 use super::publisher::Publisher;
 use super::subscriber::Subscriber;
 use super::{EndpointError, PublishError, SubscribeError};
 use crate::config::{LateJoin, PublishConfig, SubscribeConfig};
 use crate::driver::{
-    ClientEvents, Clock, DenialWatch, OpenPast, Outbox, Past, Progress, PublishShared, SpinLock,
+    Clock, Connection, ConsumerSubscriptions, OpenPast, Past, PublishShared, PublisherParts,
     Subjects, SubscribeShared, random_id, run_publisher, run_subscriber,
 };
+use crate::link::{AsyncNats, ClientEvents, Link, LinkError};
 use crate::proto::{Accepts, Packer, Receiver, Sender, SenderIds};
 use crate::wire::{PeerId, SessionId};
 
-/// What an endpoint must know of its client.
+/// What an endpoint has to know of its client.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EndpointConfig {
-    /// The client's `subscription_capacity`, in messages: past it the client drops silently, so no window
-    /// may exceed it. Default 65,536, which is async-nats' own.
+    /// The client's `subscription_capacity`, in messages. Beyond it the client drops messages, so no window
+    /// may exceed it. Default 65,536, which is async-nats' own default.
     pub subscription_capacity: u64,
-    /// How long the connection to NATS may be away before sessions give up. Default 60 s.
+    /// How long the connection to NATS may be down before sessions end with an error. Default 60 s.
     pub outage_timeout: Duration,
     /// The events that were attached to the client's options. With them a session ends, and names the
-    /// subject, when the server does not permit what it needs; without them it waits for ever, for NATS
-    /// itself answers neither a publish nor a subscribe that it refuses. Default none.
+    /// subject, when the server denies a permission. Without them the session waits forever, because NATS
+    /// answers neither a publish nor a subscribe that it denies. Default none.
     pub events: Option<ClientEvents>,
 }
 
@@ -42,10 +42,14 @@ impl Default for EndpointConfig {
     }
 }
 
-/// Publishes and subscribes over one NATS client. Cheap to clone.
+/// Publishes and subscribes over one NATS client.
+///
+/// Begin with [`Self::new`]. Then call [`Self::publish`] and [`Self::subscribe`] for any number of streams,
+/// in any order. Each session runs a task of its own on the tokio runtime of the caller. A clone is cheap and
+/// shares the client.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    client: Client,
+    link: Arc<dyn Link>,
     config: EndpointConfig,
     clock: Clock,
 }
@@ -53,15 +57,22 @@ pub struct Endpoint {
 impl Endpoint {
     /// Takes a connected client, of any tokio runtime.
     ///
+    /// # Cancel safety
+    /// Dropping the future drops the client and has no other effect.
+    ///
     /// # Errors
-    /// Where the client is closed.
+    /// Returns an error if the client is closed.
     pub async fn new(client: Client, config: EndpointConfig) -> Result<Endpoint, EndpointError> {
-        client.flush().await.map_err(|error| EndpointError::NotConnected(error.to_string()))?;
-        Ok(Endpoint { client, config, clock: Clock::start() })
+        let link = AsyncNats::new(client, config.events.as_ref()).await;
+        let link = link.map_err(|error| EndpointError::NotConnected(error.0))?;
+        Ok(Endpoint { link: Arc::new(link), config, clock: Clock::start() })
     }
 
-    /// Begins a stream, once no other publisher claims it. Consumers may join from then on; nothing is
-    /// sent before `min_consumers` have.
+    /// Begins a stream, once the claim time-out has passed without an objection of another publisher.
+    /// Consumers may join from then on. Nothing is sent before `min_consumers` have joined.
+    ///
+    /// # Cancel safety
+    /// Dropping the future withdraws the claim. No session is left behind.
     ///
     /// # Errors
     /// See [`PublishError`].
@@ -73,14 +84,19 @@ impl Endpoint {
         self.begin(stream, config, None).await
     }
 
-    /// Like [`Self::publish`], for a stream whose frames can be read again: `past` opens it at the frame
-    /// with the given number. Then consumers that were cut off for long can resume, and late ones can have
-    /// everything ([`crate::LateJoin::FromStart`]). Frame numbers are those of the bodies given to
-    /// [`Publisher::send_packed`], in that order, counted from 0; nothing else can be sent.
+    /// Begins a stream whose source can be read again: `past` opens the source at a sequence number. Consumers
+    /// that were cut off for long can resume then, and late ones can have the whole stream
+    /// ([`crate::LateJoin::FromStart`]).
     ///
-    /// Such a stream can also be gone on with when its publisher's process died: keep what
-    /// [`Publisher::resume_point`] says, and give it to the next process as [`PublishConfig::resume`]. It
-    /// begins with the body whose number that is.
+    /// Sequence numbers count the bodies given to [`Publisher::send_packed`], in that order, from 0. Nothing
+    /// else can be sent to such a stream.
+    ///
+    /// Another process can continue such a stream after its publisher's process died. Store what
+    /// [`Publisher::resume_point`] returns, and give it to the next process as [`PublishConfig::resume`]. That
+    /// process sends the body with the sequence number of the resume point first.
+    ///
+    /// # Cancel safety
+    /// As [`Self::publish`].
     ///
     /// # Errors
     /// See [`PublishError`].
@@ -101,7 +117,7 @@ impl Endpoint {
     ) -> Result<Publisher, PublishError> {
         let subjects = Subjects::new(stream)
             .map_err(|reason| PublishError::InvalidStream { stream: stream.to_owned(), reason })?;
-        config.frame_bytes = config.frame_bytes.min(self.client.server_info().max_payload);
+        config.frame_bytes = config.frame_bytes.min(self.link.max_payload());
         let random = |error: getrandom::Error| PublishError::Random(error.to_string());
         let (session, epoch) = match config.resume {
             Some(resume) => (resume.session, resume.epoch.saturating_add(1)),
@@ -118,33 +134,23 @@ impl Endpoint {
         if past.is_some() {
             sender.set_rewindable();
         }
-        let denials = DenialWatch::start(self.config.events.clone());
-        let nats = |error: async_nats::SubscribeError| PublishError::Nats(error.to_string());
-        let control = self.client.subscribe(subjects.control.clone()).await.map_err(nats)?;
-        let inbox = self.client.subscribe(subjects.inbox(ids.inbox)).await.map_err(nats)?;
-        let shared = Arc::new(PublishShared {
-            outbox: SpinLock::new(Outbox::new(packer)),
-            sender: Mutex::new(sender),
-            wake: Notify::new(),
-            room: Notify::new(),
-            request: Mutex::default(),
-            progress: watch::Sender::new(Progress::default()),
-        });
-        let events = run_publisher(
-            self.client.clone(),
-            subjects,
-            self.clock,
-            (control, inbox),
-            Arc::clone(&shared),
-            past.map(Past::new),
-            (self.config.outage_timeout, denials),
-        );
+        let connection = self.connection(subjects.clone());
+        let nats = |error: LinkError| PublishError::Nats(error.0);
+        let control = self.link.subscribe(&subjects.control).await.map_err(nats)?;
+        let inbox = self.link.subscribe(&subjects.inbox(ids.inbox)).await.map_err(nats)?;
+        let shared = Arc::new(PublishShared::new(sender, packer));
+        let (clock, past) = (self.clock, past.map(Past::new));
+        let parts = PublisherParts { connection, clock, control, inbox, past };
+        let events = run_publisher(parts, Arc::clone(&shared));
         let publisher = Publisher::new(shared, events, limits);
         publisher.claimed().await?;
         Ok(publisher)
     }
 
-    /// Joins a stream; returns once its publisher has let this consumer in.
+    /// Joins a stream. Returns once its publisher has accepted this consumer.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the stream, and the publisher is told.
     ///
     /// # Errors
     /// See [`SubscribeError`].
@@ -159,23 +165,17 @@ impl Endpoint {
         })?;
         let random = |error: getrandom::Error| SubscribeError::Random(error.to_string());
         let id = PeerId(random_id().map_err(random)?);
-        let timeout = config.connect_timeout;
-        let confirm_end = config.confirm_end;
-        let receiver =
-            Receiver::new(config, id, self.config.subscription_capacity, self.clock.now())?;
-        let denials = DenialWatch::start(self.config.events.clone());
-        let nats = |error: async_nats::SubscribeError| SubscribeError::Nats(error.to_string());
-        let data = self.client.subscribe(subjects.data.clone()).await.map_err(nats)?;
-        let inbox = self.client.subscribe(subjects.inbox(id)).await.map_err(nats)?;
-        let shared = Arc::new(SubscribeShared::new(receiver, self.clock, (data, inbox)));
-        run_subscriber(
-            self.client.clone(),
-            subjects,
-            self.clock,
-            Arc::clone(&shared),
-            (self.config.outage_timeout, denials),
-        );
-        let mut subscriber = Subscriber::new(shared, self.clock, confirm_end);
+        let (clock, timeout, confirm_end) =
+            (self.clock, config.connect_timeout, config.confirm_end);
+        let receiver = Receiver::new(config, id, self.config.subscription_capacity, clock.now())?;
+        let connection = self.connection(subjects.clone());
+        let nats = |error: LinkError| SubscribeError::Nats(error.0);
+        let data = self.link.subscribe(&subjects.data).await.map_err(nats)?;
+        let inbox = self.link.subscribe(&subjects.inbox(id)).await.map_err(nats)?;
+        let subscriptions = ConsumerSubscriptions { data, inbox };
+        let shared = Arc::new(SubscribeShared::new(receiver, subscriptions, clock, confirm_end));
+        run_subscriber(connection, clock, Arc::clone(&shared));
+        let subscriber = Subscriber::new(shared);
         match timeout {
             None => subscriber.connected().await?,
             Some(limit) => tokio::time::timeout(limit, subscriber.connected())
@@ -183,5 +183,9 @@ impl Endpoint {
                 .map_err(|_| SubscribeError::NoPublisher(limit))??,
         }
         Ok(subscriber)
+    }
+
+    fn connection(&self, subjects: Subjects) -> Connection {
+        Connection::new(Arc::clone(&self.link), subjects, self.config.outage_timeout)
     }
 }

@@ -1,7 +1,8 @@
 //! One error type per operation.
 
 use crate::config::ConfigError;
-use crate::driver::{Denial, SessionError, SubscribeFailure};
+use crate::driver::{SessionError, SubscribeFailure};
+use crate::link::Denial;
 use crate::proto::{BlockError, ReceiverError};
 
 /// [`super::Endpoint::new`] failed.
@@ -17,7 +18,7 @@ pub enum EndpointError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// Not a name that a NATS subject can hold.
+    /// A NATS subject cannot hold this name.
     #[error("'{stream}' cannot name a stream: {reason}")]
     InvalidStream {
         /// The name.
@@ -31,34 +32,35 @@ pub enum PublishError {
     /// [`crate::LateJoin::FromStart`] and [`crate::PublishConfig::resume`] need
     /// [`super::Endpoint::publish_rewindable`].
     #[error(
-        "consumers can join from the start, and a session be gone on with, only where the stream can be read again"
+        "joining from the start and resuming a publisher need a source that can be read again: \
+         use publish_rewindable"
     )]
     NoPast,
-    /// The stream is not to be had.
+    /// The session ended while it claimed the stream.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The client failed.
+    /// The NATS client failed.
     #[error("NATS: {0}")]
     Nats(String),
-    /// The system gave no random numbers.
+    /// The system returned no random numbers.
     #[error("no random numbers: {0}")]
     Random(String),
 }
 
-/// [`super::Publisher::try_send`] did not take the message.
+/// [`super::Publisher::try_send`] did not accept the message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrySendError {
-    /// Back-pressure: the queue is full, because the bus or a consumer is slower than the producer.
+    /// Back-pressure: the queue is full, because NATS or a consumer is slower than the producer.
     #[error("blocked: the consumers are slower than this producer")]
     Blocked,
-    /// Longer than `max_message_bytes`.
+    /// The message is longer than `max_message_bytes`.
     #[error("a message of {bytes} bytes exceeds the bound")]
     TooLarge {
-        /// Its length.
+        /// The length of the message.
         bytes: usize,
     },
-    /// What is sent to this stream must be found again in its past: only packed bodies can be.
+    /// The stream's source has to hold everything that is sent, and only packed bodies come from it.
     #[error("a stream that can be read again takes packed bodies only: use send_packed")]
     PackedOnly,
     /// The session is over, or finishing.
@@ -66,28 +68,28 @@ pub enum TrySendError {
     Closed(SessionError),
 }
 
-/// [`super::Publisher::send`] or [`super::Publisher::send_packed`] failed; nothing was sent.
+/// [`super::Publisher::send`] or [`super::Publisher::send_packed`] failed. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Longer than `max_message_bytes`.
+    /// The message is longer than `max_message_bytes`.
     #[error("a message of {bytes} bytes exceeds the bound")]
     TooLarge {
-        /// Its length.
+        /// The length of the message.
         bytes: usize,
     },
-    /// What is sent to this stream must be found again in its past: only packed bodies can be.
+    /// The stream's source has to hold everything that is sent, and only packed bodies come from it.
     #[error("a stream that can be read again takes packed bodies only: use send_packed")]
     PackedOnly,
     /// A body of the block is longer than frames of this session take.
     #[error("a body of {bytes} bytes does not fit frames of {max}")]
     BodyTooLarge {
-        /// Its length.
+        /// The length of the body.
         bytes: usize,
         /// The longest that fits.
         max: usize,
     },
-    /// The block is not one that can be sent.
+    /// The block is malformed.
     #[error(transparent)]
     Block(#[from] BlockError),
     /// The session is over, or finishing.
@@ -99,7 +101,7 @@ pub enum SendError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// Not a name that a NATS subject can hold.
+    /// A NATS subject cannot hold this name.
     #[error("'{stream}' cannot name a stream: {reason}")]
     InvalidStream {
         /// The name.
@@ -110,34 +112,35 @@ pub enum SubscribeError {
     /// The configuration cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// No publisher let this consumer in within the time-out.
+    /// No publisher accepted this consumer within the time-out.
     #[error("no publisher of this stream answered within {:.1} s", .0.as_secs_f64())]
     NoPublisher(std::time::Duration),
-    /// The publisher said no, or the session ended at once.
+    /// The publisher refused this consumer, or the session ended at once.
     #[error(transparent)]
     Session(#[from] ReceiveError),
-    /// The client failed.
+    /// The NATS client failed.
     #[error("NATS: {0}")]
     Nats(String),
-    /// The system gave no random numbers.
+    /// The system returned no random numbers.
     #[error("no random numbers: {0}")]
     Random(String),
 }
 
-/// A [`super::Subscriber`] failed before the end of the stream. Everything delivered before is whole.
+/// A [`super::Subscriber`] failed before the end of the stream. Everything that it returned before is
+/// complete and in order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiveError {
-    /// Ended by the protocol.
+    /// The protocol ended the session.
     #[error(transparent)]
     Protocol(#[from] ReceiverError),
-    /// NATS was away for longer than the outage time-out.
+    /// The connection to NATS was down for longer than the outage time-out.
     #[error("the connection to NATS was lost and did not come back")]
     Disconnected,
-    /// The server forbids what the stream needs.
+    /// The server denies a permission that the stream needs.
     #[error(transparent)]
     Denied(#[from] Denial),
-    /// The client failed.
+    /// The NATS client failed.
     #[error("NATS: {0}")]
     Nats(String),
 }
@@ -145,6 +148,7 @@ pub enum ReceiveError {
 impl From<SubscribeFailure> for ReceiveError {
     fn from(failure: SubscribeFailure) -> Self {
         match failure {
+            SubscribeFailure::Protocol(error) => ReceiveError::Protocol(error),
             SubscribeFailure::Disconnected => ReceiveError::Disconnected,
             SubscribeFailure::Denied(denial) => ReceiveError::Denied(denial),
             SubscribeFailure::Nats(error) => ReceiveError::Nats(error),

@@ -1,80 +1,82 @@
-//! The receiving end of a stream.
+//! The consumer's handle to a stream.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, MutexGuard};
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
 
 use super::ReceiveError;
-use crate::config::ConfirmEnd;
-use crate::driver::{Clock, SubscribeShared, lock};
+use crate::driver::SubscribeShared;
 use crate::proto::{Batch, BatchMessages, ReadyFrame, Receiver, SubscriberStats};
 use crate::time::Time;
 use crate::wire::Resume;
 
-/// Receives a stream's messages: as a [`Stream`] of messages, in batches, or frame by frame.
+/// Receives a stream's messages, in order and without loss.
 ///
-/// A message is a slice of the frame that it came in, and the frame of the client's read buffer: copy
-/// what is to be kept for long. Dropped before the end, it leaves the stream, and the publisher is told.
+/// Read with one of these until the end, or mix them freely except where [`Self::recv_frame`] says otherwise:
+///
+/// | Call | Returns | Cost for each message |
+/// |---|---|---|
+/// | [`Self::next_batch`] | borrowed messages of one frame | none |
+/// | [`Self::recv_batch`] | messages of one frame, appended to a `Vec` | one reference count |
+/// | [`Stream::poll_next`] | one message | one reference count and one poll |
+/// | [`Self::recv_frame`] | one frame, not unpacked | none |
+///
+/// At the end the publisher is told that everything was consumed, or, with
+/// [`ConfirmEnd::Explicitly`](crate::ConfirmEnd::Explicitly), when the application calls [`Self::close`].
+///
+/// A message shares the buffer of its frame. Copy a small message that is kept for long. A subscriber that is
+/// dropped before the end leaves the stream, and the publisher is told.
 pub struct Subscriber {
     shared: Arc<SubscribeShared>,
-    clock: Clock,
-    confirm_end: ConfirmEnd,
     /// What is left of the batch that was read last.
     current: BatchMessages,
     failed: bool,
 }
 
 impl Subscriber {
-    pub(super) fn new(
-        shared: Arc<SubscribeShared>,
-        clock: Clock,
-        confirm_end: ConfirmEnd,
-    ) -> Subscriber {
-        Subscriber { shared, clock, confirm_end, current: BatchMessages::default(), failed: false }
+    pub(super) fn new(shared: Arc<SubscribeShared>) -> Subscriber {
+        Subscriber { shared, current: BatchMessages::default(), failed: false }
     }
 
-    pub(super) async fn connected(&mut self) -> Result<(), ReceiveError> {
-        poll_fn(|cx| {
-            self.shared.bell.set_app(cx.waker());
-            let receiver = lock(&self.shared.receiver);
-            match self.failure(&receiver) {
-                Some(error) => Poll::Ready(Err(error)),
-                None if receiver.is_connected() => Poll::Ready(Ok(())),
-                None => Poll::Pending,
-            }
-        })
-        .await
+    pub(super) async fn connected(&self) -> Result<(), ReceiveError> {
+        Ok(poll_fn(|context| self.shared.poll_connected(context)).await?)
     }
 
-    /// The next frame, whole, for applications that store or forward frames as they are. Not to be mixed
-    /// with the other ways to receive within one frame or fragmented message. `None` is the end.
+    /// Returns the next frame, not unpacked, for applications that store or forward frames. `None` is the end
+    /// of the stream. Do not mix with the other ways to receive within one frame or fragmented message.
+    ///
+    /// # Cancel safety
+    /// A dropped future has taken no frame.
     ///
     /// # Errors
     /// See [`ReceiveError`].
     pub async fn recv_frame(&mut self) -> Result<Option<ReadyFrame>, ReceiveError> {
-        poll_fn(|cx| self.poll_read(cx, Receiver::read_frame)).await.transpose()
+        poll_fn(|context| self.poll_read(context, Receiver::read_frame)).await.transpose()
     }
 
-    /// Where another consumer can go on in this one's place (as `SubscribeConfig::resume`), even after this
-    /// process is gone: behind the last frame that [`Self::recv_frame`] gave. For messages it is of use
-    /// only between frames and fragmented messages.
+    /// Returns where another consumer can resume in place of this one ([`crate::SubscribeConfig::resume`]), even
+    /// after this process died: after the last frame that [`Self::recv_frame`] returned. For messages the
+    /// point is of use only between frames and between fragmented messages.
     pub fn resume_point(&self) -> Option<Resume> {
-        lock(&self.shared.receiver).resume_point()
+        self.shared.resume_point()
     }
 
     /// Waits for messages and appends them to `into`: all of the next frame, without waiting for more.
-    /// Returns how many; 0 is the end of the stream.
+    /// Returns how many were appended. 0 is the end of the stream.
+    ///
+    /// # Cancel safety
+    /// A dropped future has taken no message.
     ///
     /// # Errors
     /// See [`ReceiveError`].
     pub async fn recv_batch(&mut self, into: &mut Vec<Bytes>) -> Result<usize, ReceiveError> {
         let before = into.len();
-        match poll_fn(|cx| self.poll_message(cx)).await {
+        match poll_fn(|context| self.poll_message(context)).await {
             None => return Ok(0),
             Some(first) => into.push(first?),
         }
@@ -82,8 +84,11 @@ impl Subscriber {
         Ok(into.len() - before)
     }
 
-    /// Waits for messages, and lends those of the next frame, without waiting for more: the cheapest way to look
-    /// at many small ones. `None` is the end of the stream.
+    /// Waits for messages and lends those of the next frame, without waiting for more. This is the cheapest
+    /// way to look at many small messages. `None` is the end of the stream.
+    ///
+    /// # Cancel safety
+    /// A dropped future has taken no message.
     ///
     /// # Errors
     /// See [`ReceiveError`].
@@ -91,15 +96,18 @@ impl Subscriber {
         if let Some(rest) = self.current.take_rest() {
             return Ok(Some(rest));
         }
-        poll_fn(|cx| self.poll_read(cx, Receiver::read_batch)).await.transpose()
+        poll_fn(|context| self.poll_read(context, Receiver::read_batch)).await.transpose()
     }
 
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReceiveError>>> {
+    fn poll_message(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, ReceiveError>>> {
         loop {
             if let Some(message) = self.current.next() {
                 return Poll::Ready(Some(Ok(message)));
             }
-            match std::task::ready!(self.poll_read(cx, Receiver::read_batch)) {
+            match ready!(self.poll_read(context, Receiver::read_batch)) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Some(Ok(batch)) => self.current = batch.into_iter(),
@@ -107,156 +115,79 @@ impl Subscriber {
         }
     }
 
-    /// Reads what the receiver has ready, after taking what has arrived where that is the application's to do.
+    /// Polls the receiver, until it has failed once.
     fn poll_read<T>(
         &mut self,
-        cx: &mut Context<'_>,
+        context: &mut Context<'_>,
         read: impl Fn(&mut Receiver, Time) -> Option<T>,
     ) -> Poll<Option<Result<T, ReceiveError>>> {
         if self.failed {
             return Poll::Ready(None);
         }
-        self.shared.bell.set_app(cx.waker());
-        loop {
-            let now = self.clock.now();
-            if let Poll::Ready(read) = self.read(now, &read) {
-                self.shared.bell.app_goes();
-                return Poll::Ready(read);
-            }
-            if !self.shared.take_for_app(now) {
-                return Poll::Pending;
-            }
-        }
+        let result = ready!(self.shared.poll_read(context, read));
+        self.failed = matches!(result, Some(Err(_)));
+        Poll::Ready(result.map(|item| item.map_err(ReceiveError::from)))
     }
 
-    /// What the receiver has for the application, at once.
-    fn read<T>(
-        &mut self,
-        now: Time,
-        read: impl Fn(&mut Receiver, Time) -> Option<T>,
-    ) -> Poll<Option<Result<T, ReceiveError>>> {
-        let mut receiver = lock(&self.shared.receiver);
-        if let Some(read) = read(&mut receiver, now) {
-            self.release(receiver);
-            return Poll::Ready(Some(Ok(read)));
-        }
-        if receiver.at_end() {
-            if self.confirm_end == ConfirmEnd::WhenRead {
-                receiver.close(now);
-                self.shared.bell.wake_task();
-            }
-            return Poll::Ready(None);
-        }
-        if let Some(error) = self.failure(&receiver) {
-            self.release(receiver);
-            self.failed = true;
-            return Poll::Ready(Some(Err(error)));
-        }
-        self.release(receiver);
-        Poll::Pending
-    }
-
-    /// Lets go of the receiver, and wakes the task where there is something to do before it means to wake: what
-    /// arrived or was read has made a report due, say. It says when it wakes with the lock held, so that neither
-    /// misses the other.
-    fn release(&self, receiver: MutexGuard<'_, Receiver>) {
-        let wakes_at = self.shared.bell.wakes_at();
-        let due = receiver.has_news() || receiver.poll_timeout().is_some_and(|at| at < wakes_at);
-        drop(receiver);
-        if due {
-            self.shared.bell.wake_task();
-        }
-    }
-
-    fn failure(&self, receiver: &Receiver) -> Option<ReceiveError> {
-        if let Some(error) = receiver.failure() {
-            return Some(error.clone().into());
-        }
-        lock(&self.shared.failure).clone().map(ReceiveError::from)
-    }
-
-    /// The publisher's last word, once the end of the stream is known.
+    /// Returns the trailer that the publisher put beside the end, once the end of the stream is known.
     pub fn trailer(&self) -> Option<Bytes> {
-        lock(&self.shared.receiver).trailer().cloned()
+        self.shared.trailer()
     }
 
-    /// Tells the publisher that everything was consumed, and waits until it knows. To be called after the
-    /// end was received; needed with [`ConfirmEnd::Explicitly`], harmless otherwise.
+    /// Tells the publisher that everything was consumed, and waits until the publisher knows. Call it after the
+    /// end was received. Needed with [`ConfirmEnd::Explicitly`](crate::ConfirmEnd::Explicitly), and harmless
+    /// otherwise.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the subscriber. With
+    /// [`ConfirmEnd::Explicitly`](crate::ConfirmEnd::Explicitly) the publisher may then not be told.
     ///
     /// # Errors
-    /// Where the session failed, or its end was not reached.
+    /// Returns an error if the session failed, or if its end was not reached.
     pub async fn close(self) -> Result<(), ReceiveError> {
-        let mut ended = self.shared.ended.subscribe();
-        {
-            let mut receiver = lock(&self.shared.receiver);
-            if let Some(error) = self.failure(&receiver) {
-                return Err(error);
-            }
-            if !receiver.at_end() {
-                receiver.cancel("closed before the end");
-                self.shared.bell.wake_task();
-                return Err(crate::proto::ReceiverError::Cancelled.into());
-            }
-            receiver.close(self.clock.now());
-        }
-        self.shared.bell.wake_task();
-        // The sending side lives in `shared`, as long as this handle.
-        let _ = ended.wait_for(|ended| *ended).await;
+        self.shared.close()?;
+        self.shared.ended().await;
         Ok(())
     }
 
-    /// Leaves the stream before its end; the publisher is told `reason`. Returns when that has gone out, or cannot any
-    /// more: while NATS is away it waits for its return, as long as the outage time-out lets it.
+    /// Leaves the stream before its end, and tells the publisher `reason`. Returns when that has gone out, or
+    /// cannot go out any more: while NATS is down, this waits for at most the outage time-out.
+    ///
+    /// # Cancel safety
+    /// The publisher is told although the future is dropped, as long as the tokio runtime runs.
     pub async fn cancel(self, reason: &str) {
-        let mut ended = self.shared.ended.subscribe();
-        self.cancel_with(reason);
-        let _ = ended.wait_for(|ended| *ended).await;
+        self.shared.cancel(reason);
+        self.shared.ended().await;
     }
 
-    /// Leaves the stream without a word, as if this process had died: for as long as the publisher waits for a
-    /// silent consumer (`idle_timeout`), another can go on in this one's place, from
-    /// [`Self::resume_point`], without anybody being lost. Returns when nothing more goes out.
+    /// Leaves the stream without telling the publisher, as if this process had died. The publisher waits for a
+    /// silent consumer for `idle_timeout`. Within that time another consumer can resume in place of this one,
+    /// from [`Self::resume_point`]. Returns when nothing more goes out.
+    ///
+    /// # Cancel safety
+    /// The subscriber detaches although the future is dropped.
     pub async fn detach(self) {
-        let mut ended = self.shared.ended.subscribe();
-        lock(&self.shared.receiver).detach();
-        self.shared.bell.wake_task();
-        let _ = ended.wait_for(|ended| *ended).await;
+        self.shared.detach();
+        self.shared.ended().await;
     }
 
-    fn cancel_with(&self, reason: &str) {
-        lock(&self.shared.receiver).cancel(reason);
-        self.shared.bell.wake_task();
-    }
-
-    /// The counters as they stand.
+    /// Returns the counters as they stand.
     pub fn stats(&self) -> SubscriberStats {
-        lock(&self.shared.receiver).stats()
+        self.shared.stats()
     }
 }
 
 impl Stream for Subscriber {
     type Item = Result<Bytes, ReceiveError>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_message(cx)
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_message(context)
     }
 }
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        let mut receiver = lock(&self.shared.receiver);
-        if receiver.at_end() {
-            // With an explicit end wanted and not given, silence is the answer that was asked for.
-            if self.confirm_end == ConfirmEnd::WhenRead {
-                receiver.close(self.clock.now());
-            } else {
-                receiver.cancel("dropped without confirming the end");
-            }
-        } else {
-            receiver.cancel("the subscriber was dropped before the end");
-        }
-        drop(receiver);
-        self.shared.bell.wake_task();
+        self.shared.handle_dropped();
     }
 }
 

@@ -1,52 +1,53 @@
-//! How a session over NATS ends before its time.
+//! How a session over a link ends before the end of its stream.
 
-use super::Denial;
-use super::link::LinkError;
-use crate::proto::SenderError;
+use super::connection::ConnectionError;
+use crate::link::Denial;
+use crate::proto::{ReceiverError, SenderError};
 
-/// How a publisher's session ended before its time.
+/// How a publisher's session ended before the end of its stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// Ended by the protocol.
+    /// The protocol ended the session.
     #[error(transparent)]
     Protocol(#[from] SenderError),
-    /// NATS was away for longer than the outage time-out.
+    /// The connection to NATS was down for longer than the outage time-out.
     #[error("the connection to NATS was lost and did not come back")]
     Disconnected,
-    /// The server forbids what the stream needs.
+    /// The server denies a permission that the stream needs.
     #[error(transparent)]
     Denied(#[from] Denial),
-    /// The client failed.
+    /// The NATS client failed.
     #[error("NATS: {0}")]
     Nats(String),
-    /// Finished already.
+    /// The stream was finished before.
     #[error("the stream was finished")]
     Finished,
 }
 
-/// Why a subscriber's task ended, where the protocol does not know.
+/// How a subscriber's session ended before the end of its stream.
 #[derive(Debug, Clone)]
 pub(crate) enum SubscribeFailure {
+    Protocol(ReceiverError),
     Disconnected,
     Denied(Denial),
     Nats(String),
 }
 
-impl From<LinkError> for SessionError {
-    fn from(error: LinkError) -> SessionError {
+impl From<ConnectionError> for SessionError {
+    fn from(error: ConnectionError) -> SessionError {
         match error {
-            LinkError::Lost => SessionError::Disconnected,
-            LinkError::Client(error) => SessionError::Nats(error),
+            ConnectionError::Lost => SessionError::Disconnected,
+            ConnectionError::Link(error) => SessionError::Nats(error.0),
         }
     }
 }
 
-impl From<LinkError> for SubscribeFailure {
-    fn from(error: LinkError) -> SubscribeFailure {
+impl From<ConnectionError> for SubscribeFailure {
+    fn from(error: ConnectionError) -> SubscribeFailure {
         match error {
-            LinkError::Lost => SubscribeFailure::Disconnected,
-            LinkError::Client(error) => SubscribeFailure::Nats(error),
+            ConnectionError::Lost => SubscribeFailure::Disconnected,
+            ConnectionError::Link(error) => SubscribeFailure::Nats(error.0),
         }
     }
 }

@@ -1,47 +1,52 @@
-//! A consumer's subscriptions, and how fast frames come in by them.
+//! A consumer's subscriptions: takes the frames that have arrived and hands them to the receiver.
+//!
+//! A consumer subscribes to its inbox, and to each generation of the group that the receiver names.
 
 use std::sync::Mutex;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use async_nats::{Message, Subscriber as Subscription};
 use bytes::Bytes;
-use futures_util::StreamExt;
 
-use super::groups::Groups;
+use super::connection::{Connection, ConnectionError};
 use super::lock;
-use crate::proto::Receiver;
+use super::pace::Pace;
+use crate::link::Subscription;
+use crate::proto::{FIRST_GENERATION, Receiver};
 use crate::time::Time;
 
-/// Frames taken in one turn before a report goes out: half a MiB of full ones, 2 MiB at most where others have
-/// the stream too, a small part of the default window, so that the publisher is never kept waiting by a long
-/// queue.
+/// Frames taken in one turn before an ack goes out: half a MiB of full frames, and 2 MiB at most where
+/// several consumers have the stream. That is a small part of the default window, so that a long queue never
+/// stalls the publisher.
 const FRAMES_PER_TURN: usize = 32;
 
-/// A frame smaller than this is copied out of the client's read buffer (64 KiB), which it would else keep
-/// alive until it is consumed; that is up to 32 times its own size.
-const COPY_BYTES: usize = 2048;
+/// The subscription to one generation of the group.
+struct Group {
+    generation: u32,
+    subscription: Box<dyn Subscription>,
+    /// The broker was asked to send no more. What it had sent before is still taken.
+    drained: bool,
+}
 
-/// More frames than this in [`PACE_OVER`] are a stream. At 50 us from one to the next nobody waits for an answer
-/// to each: a round trip through a broker on the same machine takes twice that.
-const STREAM_FRAMES: u64 = 20;
-
-/// The time over which frames are counted for that: the resolution of the task's timers, so that it is decided
-/// anew whenever the task looks.
-const PACE_OVER: Duration = Duration::from_millis(1);
-
-/// See the module.
+/// See the [module](self). At most three generations are subscribed to, see
+/// [`crate::proto::Receiver::generations`]. Drained ones go with their last frame.
 pub(super) struct Intake {
-    pub(super) groups: Groups,
-    inbox: Subscription,
+    groups: Vec<Group>,
+    inbox: Box<dyn Subscription>,
     pace: Pace,
 }
 
-/// What was taken in a turn.
+/// The subscriptions that a consumer begins with.
+pub(crate) struct ConsumerSubscriptions {
+    /// The first generation of the group.
+    pub(crate) data: Box<dyn Subscription>,
+    pub(crate) inbox: Box<dyn Subscription>,
+}
+
+/// What one turn took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Taken {
     pub(super) frames: usize,
-    /// That was all: who was given for it will be told of more.
+    /// Nothing is left. The waker of the turn is woken when more arrives.
     pub(super) all: bool,
 }
 
@@ -50,26 +55,24 @@ impl Taken {
 }
 
 impl Intake {
-    pub(super) fn new(data: Subscription, inbox: Subscription) -> Intake {
-        Intake { groups: Groups::new(data), inbox, pace: Pace::default() }
+    pub(super) fn new(subscriptions: ConsumerSubscriptions) -> Intake {
+        let ConsumerSubscriptions { data: subscription, inbox } = subscriptions;
+        let first = Group { generation: FIRST_GENERATION, subscription, drained: false };
+        Intake { groups: vec![first], inbox, pace: Pace::default() }
     }
 
-    /// Hands the receiver what has arrived, at most a turn's worth.
+    /// Hands the receiver what has arrived, at most one turn's worth.
     pub(super) fn take(
         &mut self,
-        cx: &mut Context<'_>,
+        context: &mut Context<'_>,
         now: Time,
         receiver: &Mutex<Receiver>,
     ) -> Taken {
         let mut taken = Taken { frames: 0, all: false };
         while taken.frames < FRAMES_PER_TURN {
-            let Poll::Ready(message) = self.poll_next(cx) else {
+            let Poll::Ready(frame) = self.poll_next(context) else {
                 taken.all = true;
                 break;
-            };
-            let frame = match message.payload.len() {
-                0..COPY_BYTES => Bytes::copy_from_slice(&message.payload),
-                _ => message.payload,
             };
             lock(receiver).handle_frame(now, &frame);
             taken.frames += 1;
@@ -78,41 +81,56 @@ impl Intake {
         taken
     }
 
-    /// Whether frames come as a stream.
+    /// Returns whether frames come as a stream.
     pub(super) fn is_streaming(&self) -> bool {
-        self.pace.streaming
+        self.pace.is_streaming()
     }
 
-    /// Data first: a probe that overtook data on its way through here would make it look lost.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Message> {
-        if let Poll::Ready(message) = self.groups.poll_next(cx) {
-            return Poll::Ready(message);
+    /// Polls the group before the inbox: a probe that overtook data here would make the data look lost. Polls
+    /// the oldest generation first: the group got its frames before it moved.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
+        let mut at = 0;
+        while let Some(group) = self.groups.get_mut(at) {
+            match group.subscription.poll_next(context) {
+                Poll::Ready(Some(frame)) => return Poll::Ready(frame),
+                // The subscription was drained, or the link is closed, which a look at the link shows.
+                Poll::Ready(None) => drop(self.groups.remove(at)),
+                Poll::Pending => at += 1,
+            }
         }
-        match self.inbox.poll_next_unpin(cx) {
-            Poll::Ready(Some(message)) => Poll::Ready(message),
-            // The client is closed, which the link tells.
+        match self.inbox.poll_next(context) {
+            Poll::Ready(Some(frame)) => Poll::Ready(frame),
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
-}
 
-/// How fast frames come.
-#[derive(Debug, Default)]
-struct Pace {
-    since: Time,
-    frames: u64,
-    streaming: bool,
-}
+    /// Returns whether exactly these generations are subscribed to.
+    pub(super) fn follows(&self, generations: impl Iterator<Item = u32> + Clone) -> bool {
+        let live = self.groups.iter().filter(|group| !group.drained);
+        let mut followed = live.map(|group| group.generation);
+        let all = generations.clone().all(|wanted| followed.clone().any(|is| is == wanted));
+        all && followed.all(|is| generations.clone().any(|wanted| is == wanted))
+    }
 
-impl Pace {
-    /// So many more have come by now. What that makes it is decided once there was time to tell.
-    fn note(&mut self, now: Time, frames: u64) {
-        self.frames += frames;
-        let elapsed = now.since(self.since);
-        if elapsed >= PACE_OVER {
-            let most = elapsed.as_nanos() * u128::from(STREAM_FRAMES) / PACE_OVER.as_nanos();
-            *self = Pace { since: now, frames: 0, streaming: u128::from(self.frames) > most };
+    /// Subscribes to these generations, which ascend, and drains all others.
+    pub(super) async fn follow(
+        &mut self,
+        connection: &mut Connection,
+        generations: impl Iterator<Item = u32> + Clone,
+    ) -> Result<(), ConnectionError> {
+        for group in self.groups.iter_mut().filter(|group| !group.drained) {
+            if !generations.clone().any(|wanted| wanted == group.generation) {
+                group.drained = true;
+                connection.unless_lost(group.subscription.drain()).await?;
+            }
         }
+        for generation in generations {
+            if !self.groups.iter().any(|group| group.generation == generation && !group.drained) {
+                let subscription = connection.subscribe_group(generation).await?;
+                self.groups.push(Group { generation, subscription, drained: false });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -11,14 +11,13 @@
 //! The client's flush is the batch clock: while one is under way, messages gather in the open frame; when
 //! it returns, whatever has gathered leaves.
 
+mod arrival_waker;
 mod clock;
-mod doorbell;
+mod connection;
 mod error;
-mod events;
-mod groups;
 mod intake;
-mod link;
 mod outbox;
+mod pace;
 mod past;
 mod publish;
 mod spinlock;
@@ -27,14 +26,14 @@ mod subscribe;
 
 use clock::Alarm;
 pub(crate) use clock::{Clock, random_id};
+pub(crate) use connection::Connection;
 pub use error::SessionError;
 pub(crate) use error::SubscribeFailure;
-pub(crate) use events::DenialWatch;
-pub use events::{ClientEvents, Denial};
+pub(crate) use intake::ConsumerSubscriptions;
 pub(crate) use outbox::Outbox;
 pub(crate) use past::Past;
 pub use past::{OpenPast, PastFrame, PastFrames};
-pub(crate) use publish::{Progress, PublishShared, run_publisher};
+pub(crate) use publish::{Progress, PublishShared, PublisherParts, run_publisher};
 pub(crate) use spinlock::SpinLock;
 pub(crate) use subjects::Subjects;
 pub(crate) use subscribe::{SubscribeShared, run_subscriber};

@@ -1,18 +1,18 @@
 //! The publisher's task.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use async_nats::Subscriber as Subscription;
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::link::{Flush, Link, LinkChange};
-use super::{Alarm, Clock, DenialWatch, Outbox, Past, SessionError, SpinLock, Subjects, lock};
-use crate::proto::{Position, Sender, SenderEvent, Transmit};
+use super::connection::{Connection, LinkChange};
+use super::{Alarm, Clock, Outbox, Past, SessionError, SpinLock, lock};
+use crate::link::{LinkFuture, Subscription};
+use crate::proto::{Packer, Position, Sender, SenderEvent, Transmit};
 
 /// Frames taken from the outbox for one flush: 1 MiB of full frames for one consumer keeps the socket busy while
 /// the next batch gathers, and a report that arrives meanwhile does not wait long. Those for several are
@@ -55,6 +55,17 @@ pub(crate) struct PublishShared {
 }
 
 impl PublishShared {
+    pub(crate) fn new(sender: Sender, packer: Packer) -> PublishShared {
+        PublishShared {
+            outbox: SpinLock::new(Outbox::new(packer)),
+            sender: Mutex::new(sender),
+            wake: Notify::new(),
+            room: Notify::new(),
+            request: Mutex::default(),
+            progress: watch::Sender::new(Progress::default()),
+        }
+    }
+
     /// The outbox has what is awaited.
     pub(crate) fn note_queued(&self) {
         self.wake.notify_one();
@@ -68,16 +79,16 @@ pub(crate) struct Request {
     pub(crate) abort: Option<String>,
 }
 
-pub(crate) struct PublishTask {
-    link: Link,
+struct PublishTask {
+    connection: Connection,
     clock: Clock,
     alarm: Alarm,
-    control: Subscription,
-    inbox: Subscription,
+    control: Box<dyn Subscription>,
+    inbox: Box<dyn Subscription>,
     shared: Arc<PublishShared>,
     events: mpsc::Sender<SenderEvent>,
     past: Option<Past>,
-    flush: Option<(Flush, Position)>,
+    flush: Option<(LinkFuture<'static, ()>, Position)>,
     transmits: Vec<Transmit>,
     /// Something went out and was not flushed.
     owes_flush: bool,
@@ -85,19 +96,26 @@ pub(crate) struct PublishTask {
     is_shared: bool,
 }
 
+/// What a publisher's task begins with.
+pub(crate) struct PublisherParts {
+    pub(crate) connection: Connection,
+    pub(crate) clock: Clock,
+    /// To the stream's publisher.
+    pub(crate) control: Box<dyn Subscription>,
+    /// To this publisher alone.
+    pub(crate) inbox: Box<dyn Subscription>,
+    pub(crate) past: Option<Past>,
+}
+
 /// Starts the task; events come out of the receiver.
 pub(crate) fn run_publisher(
-    client: async_nats::Client,
-    subjects: Subjects,
-    clock: Clock,
-    (control, inbox): (Subscription, Subscription),
+    parts: PublisherParts,
     shared: Arc<PublishShared>,
-    past: Option<Past>,
-    (outage_timeout, denials): (Duration, DenialWatch),
 ) -> mpsc::Receiver<SenderEvent> {
     let (events, receiver) = mpsc::channel(MAX_EVENTS);
+    let PublisherParts { connection, clock, control, inbox, past } = parts;
     let task = PublishTask {
-        link: Link::new(client, subjects, outage_timeout, denials),
+        connection,
         clock,
         alarm: Alarm::new(clock),
         control,
@@ -127,7 +145,7 @@ impl PublishTask {
         self.flush = None;
         if ended.is_ok() {
             // The last frames (CLOSED, RESET) are on their way before anybody hears of the end.
-            self.link.flush_last().await;
+            self.connection.flush_last().await;
         }
         // What was over before an error stays as it ended, though its last words did not go out.
         let outcome = lock(&self.shared.sender).outcome();
@@ -145,7 +163,7 @@ impl PublishTask {
     /// Does all that can be done now; `false` once the session is over.
     async fn step(&mut self) -> Result<bool, SessionError> {
         let now = self.clock.now();
-        let link = self.link.check(now);
+        let link = self.connection.check(now);
         let shared = Arc::clone(&self.shared);
         let over = {
             let mut sender = lock(&shared.sender);
@@ -177,7 +195,7 @@ impl PublishTask {
                 }
             }
             while let Some(event) = sender.poll_event() {
-                tracing::debug!(stream = self.link.subjects.stream(), ?event, "publisher");
+                tracing::debug!(stream = self.connection.subjects.stream(), ?event, "publisher");
                 // A full queue means that nobody reads it.
                 let _ = self.events.try_send(event);
             }
@@ -190,7 +208,7 @@ impl PublishTask {
             // What goes out behind a flush needs another, once that has returned.
             self.owes_flush = self.flush.is_some();
             if !self.owes_flush {
-                self.flush = Some((self.link.flush(), sent));
+                self.flush = Some((self.connection.flush(), sent));
             }
         }
         // What is to be said last waits for the link to come back.
@@ -200,7 +218,7 @@ impl PublishTask {
     /// Hands over what is to go out. A flush under way is driven meanwhile: it may have been given the next room
     /// in the client's queue, and whoever else wants some would wait for ever.
     async fn publish(&mut self) -> Result<(), SessionError> {
-        let publish = pin!(self.link.publish(&mut self.transmits));
+        let publish = pin!(publish_all(&mut self.connection, &mut self.transmits));
         let published = match &mut self.flush {
             None => publish.await,
             Some((flush, sent)) => match select(publish, flush).await {
@@ -276,15 +294,15 @@ impl PublishTask {
         let now = self.clock.now();
         {
             let sender = lock(&self.shared.sender);
-            let deadline = self.link.wake_at(now, sender.poll_timeout().unwrap_or(now));
+            let deadline = self.connection.wake_at(now, sender.poll_timeout().unwrap_or(now));
             self.alarm.set(deadline);
         }
         let shared = Arc::clone(&self.shared);
         let arrived = tokio::select! {
             biased;
             // None where the client is closed: the link is away then.
-            Some(message) = self.control.next() => Some(message),
-            Some(message) = self.inbox.next() => Some(message),
+            Some(frame) = next(&mut *self.control) => Some(frame),
+            Some(frame) = next(&mut *self.inbox) => Some(frame),
             () = flushed(&mut self.flush) => {
                 if let Some((_, sent)) = self.flush.take() {
                     shared.progress.send_modify(|progress| progress.flushed = sent);
@@ -295,13 +313,13 @@ impl PublishTask {
             () = read_again(&mut self.past) => None,
             () = self.alarm.fired() => None,
         };
-        let Some(message) = arrived else { return };
+        let Some(frame) = arrived else { return };
         let now = self.clock.now();
         let mut sender = lock(&shared.sender);
-        sender.handle_frame(now, &message.payload);
+        sender.handle_frame(now, &frame);
         // More may have arrived; taking it now saves a turn of the loop each.
-        while let Some(Some(message)) = futures_util::FutureExt::now_or_never(self.control.next()) {
-            sender.handle_frame(now, &message.payload);
+        while let Some(Some(frame)) = next(&mut *self.control).now_or_never() {
+            sender.handle_frame(now, &frame);
         }
     }
 
@@ -321,9 +339,25 @@ async fn read_again(past: &mut Option<Past>) {
 }
 
 /// Waits for the flush under way; for ever where there is none.
-async fn flushed(flush: &mut Option<(Flush, Position)>) {
+async fn flushed(flush: &mut Option<(LinkFuture<'static, ()>, Position)>) {
     match flush {
         Some((flush, _)) => flush.await,
         None => std::future::pending().await,
     }
+}
+
+/// Publishes frames in order.
+async fn publish_all(
+    connection: &mut Connection,
+    transmits: &mut Vec<Transmit>,
+) -> Result<(), super::connection::ConnectionError> {
+    for transmit in transmits.drain(..) {
+        let subject = connection.subjects.of(transmit.to);
+        connection.publish(&subject, transmit.frame).await?;
+    }
+    Ok(())
+}
+
+async fn next(subscription: &mut dyn Subscription) -> Option<Bytes> {
+    poll_fn(|context| subscription.poll_next(context)).await
 }

@@ -1,22 +1,22 @@
 //! The NATS subjects of a stream.
 
-use async_nats::Subject;
-
+use crate::link::Subject;
 use crate::proto::{Dest, FIRST_GENERATION};
 use crate::wire::PeerId;
 
-/// Longer names would come close to the broker's bound on a line (4 KiB) with what is put around them.
+/// The longest name of a stream, in bytes. A longer subject, with what a client puts around it, would come
+/// close to the broker's bound on a protocol line (4 KiB).
 const MAX_STREAM_BYTES: usize = 255;
 
-/// Where a stream's frames go. A user with permission for `swp.*.<stream>`, `swp.group.<stream>.*` and
-/// `swp.peer.<stream>.*` can use the stream, and nothing else.
+/// The subjects of a stream's frames. A user with permission for `swp.*.<stream>`, `swp.group.<stream>.*`
+/// and `swp.peer.<stream>.*` can use the stream, and nothing else.
 #[derive(Debug, Clone)]
 pub(crate) struct Subjects {
-    /// `swp.data.<stream>`: to every consumer, in the group's first generation.
+    /// `swp.data.<stream>`: the first generation of the group, to every consumer.
     pub(crate) data: Subject,
     /// `swp.ctl.<stream>`: to the publisher.
     pub(crate) control: Subject,
-    /// The later generation that was last asked for, and its subject.
+    /// The later generation that was asked for last, and its subject.
     later: (u32, Subject),
     stream: String,
 }
@@ -53,7 +53,7 @@ impl Subjects {
         Subject::from(format!("swp.peer.{}.{peer}", self.stream))
     }
 
-    /// What goes to a generation of the group: `swp.group.<stream>.<generation>` after the first.
+    /// The subject of a generation of the group: `swp.group.<stream>.<generation>` after the first.
     pub(crate) fn group(&mut self, generation: u32) -> Subject {
         if generation == FIRST_GENERATION {
             return self.data.clone();
@@ -65,7 +65,7 @@ impl Subjects {
         self.later.1.clone()
     }
 
-    /// Whether this is a subject of the stream.
+    /// Returns whether this is a subject of the stream.
     pub(crate) fn contain(&self, subject: &str) -> bool {
         let below = |prefix: &str| {
             let rest = subject.strip_prefix(prefix)?.strip_prefix(&self.stream)?.strip_prefix('.');

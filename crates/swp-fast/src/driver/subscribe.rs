@@ -1,51 +1,61 @@
-//! The subscriber's task. Frames are received, checked and reported whatever the application does.
+//! What a subscriber's handle and its task share, and the calls of the application on it.
 
-use std::sync::{Arc, Mutex, TryLockError};
-use std::task::{Context, Waker};
-use std::time::Duration;
+mod task;
 
-use async_nats::Subscriber as Subscription;
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::task::{Context, Poll, Waker};
 
-use super::doorbell::Doorbell;
-use super::intake::{Intake, Taken};
-use super::link::{Link, LinkChange, LinkError};
-use super::{Alarm, Clock, DenialWatch, Subjects, SubscribeFailure, lock};
-use crate::proto::{ACK_DELAY, Receiver, ReceiverEvent, Transmit};
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::arrival_waker::ArrivalWaker;
+use super::intake::{ConsumerSubscriptions, Intake, Taken};
+use super::{Clock, SubscribeFailure, lock};
+use crate::config::ConfirmEnd;
+use crate::proto::{Receiver, ReceiverError, SubscriberStats};
 use crate::time::Time;
+use crate::wire::Resume;
 
-/// What the subscriber's handle and its task share. Locked in this order: `intake`, `receiver`.
+pub(crate) use task::run_subscriber;
+
+/// See the [module](self). Locks are taken in this order: `intake`, `receiver`.
 pub(crate) struct SubscribeShared {
-    pub(crate) receiver: Mutex<Receiver>,
-    pub(crate) bell: Arc<Doorbell>,
-    /// The bell, for the client.
-    ring: Waker,
-    /// Gone for as long as the task changes it, and when the task has ended.
+    receiver: Mutex<Receiver>,
+    waker: Arc<ArrivalWaker>,
+    /// `waker`, in the form that links take.
+    link_waker: Waker,
+    /// Absent while the task changes the subscriptions, and after the task has ended.
     intake: Mutex<Option<Intake>>,
-    /// Set when the task has ended for a reason that the protocol does not know.
-    pub(crate) failure: Mutex<Option<SubscribeFailure>>,
-    /// The task has ended.
-    pub(crate) ended: tokio::sync::watch::Sender<bool>,
+    /// Why the task ended, where the receiver does not know the reason.
+    failure: Mutex<Option<SubscribeFailure>>,
+    /// Becomes true when the task ends.
+    ended: watch::Sender<bool>,
+    clock: Clock,
+    confirm_end: ConfirmEnd,
 }
 
 impl SubscribeShared {
     pub(crate) fn new(
         receiver: Receiver,
+        subscriptions: ConsumerSubscriptions,
         clock: Clock,
-        (data, inbox): (Subscription, Subscription),
+        confirm_end: ConfirmEnd,
     ) -> SubscribeShared {
-        let bell = Arc::new(Doorbell::new(clock));
+        let waker = Arc::new(ArrivalWaker::new(clock));
         SubscribeShared {
             receiver: Mutex::new(receiver),
-            ring: Waker::from(Arc::clone(&bell)),
-            bell,
-            intake: Mutex::new(Some(Intake::new(data, inbox))),
+            link_waker: Waker::from(Arc::clone(&waker)),
+            waker,
+            intake: Mutex::new(Some(Intake::new(subscriptions))),
             failure: Mutex::new(None),
-            ended: tokio::sync::watch::Sender::new(false),
+            ended: watch::Sender::new(false),
+            clock,
+            confirm_end,
         }
     }
 
-    /// Takes what has arrived, at most a turn's worth. Nothing where the other side is about it: then that
-    /// one sees to it that all is taken.
+    /// Takes what has arrived, at most one turn's worth. Takes nothing while the task or the application is
+    /// taking already: that caller sees to it that everything is taken.
     fn take(&self, now: Time) -> Taken {
         let mut intake = match self.intake.try_lock() {
             Ok(intake) => intake,
@@ -53,137 +63,159 @@ impl SubscribeShared {
             Err(TryLockError::WouldBlock) => return Taken::NOTHING,
         };
         let Some(intake) = intake.as_mut() else { return Taken::NOTHING };
-        let taken = intake.take(&mut Context::from_waker(&self.ring), now, &self.receiver);
-        self.bell.set_streaming(intake.is_streaming());
+        let taken = intake.take(&mut Context::from_waker(&self.link_waker), now, &self.receiver);
+        self.waker.set_streaming(intake.is_streaming());
         taken
     }
 
-    /// The application is about to wait: takes what has arrived in its thread, unless that is the task's to do.
-    /// `false` where there was nothing; then it will be woken.
-    pub(crate) fn take_for_app(&self, now: Time) -> bool {
-        if !self.bell.app_takes() {
+    /// Takes what has arrived in the thread of an application that is about to wait, unless the task does so.
+    /// Returns false where nothing was taken. The application is woken when more arrives then.
+    fn take_for_app(&self, now: Time) -> bool {
+        if !self.waker.app_waits() {
             return false;
         }
         let taken = self.take(now);
-        if !taken.all && !self.bell.task_looks_soon() {
-            // Nobody would tell of the rest, should the application not come back.
-            self.bell.wake_task();
+        if !taken.all && !self.waker.task_wakes_soon() {
+            // Nothing else would wake anybody for the rest, should the application not call again.
+            self.waker.wake_task();
         }
         taken.frames > 0
     }
-}
 
-struct SubscribeTask {
-    link: Link,
-    clock: Clock,
-    alarm: Alarm,
-    shared: Arc<SubscribeShared>,
-    transmits: Vec<Transmit>,
-    /// When it last looked whether anything is going on.
-    looked_at: Time,
-}
+    pub(crate) fn poll_connected(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), SubscribeFailure>> {
+        self.waker.register_app(context.waker());
+        let receiver = lock(&self.receiver);
+        match self.failure(&receiver) {
+            Some(error) => Poll::Ready(Err(error)),
+            None if receiver.is_connected() => Poll::Ready(Ok(())),
+            None => Poll::Pending,
+        }
+    }
 
-pub(crate) fn run_subscriber(
-    client: async_nats::Client,
-    subjects: Subjects,
-    clock: Clock,
-    shared: Arc<SubscribeShared>,
-    (outage_timeout, denials): (Duration, DenialWatch),
-) {
-    let link = Link::new(client, subjects, outage_timeout, denials);
-    let (alarm, transmits) = (Alarm::new(clock), Vec::new());
-    let task = SubscribeTask { link, clock, alarm, shared, transmits, looked_at: Time::ZERO };
-    tokio::spawn(task.run());
-}
-
-impl SubscribeTask {
-    async fn run(mut self) {
+    /// Returns what `read` finds in the receiver, after taking what has arrived where that is the
+    /// application's turn. `None` is the end of the stream.
+    pub(crate) fn poll_read<T>(
+        &self,
+        context: &mut Context<'_>,
+        read: impl Fn(&mut Receiver, Time) -> Option<T>,
+    ) -> Poll<Option<Result<T, SubscribeFailure>>> {
+        self.waker.register_app(context.waker());
         loop {
-            match self.step().await {
-                Ok(true) => self.wait().await,
-                Ok(false) => {
-                    self.link.flush_last().await;
-                    break;
-                }
-                Err(failure) => {
-                    // What was over before stays as it ended.
-                    if !lock(&self.shared.receiver).is_over() {
-                        *lock(&self.shared.failure) = Some(failure);
-                    }
-                    break;
-                }
+            let now = self.clock.now();
+            if let Poll::Ready(result) = self.read(now, &read) {
+                self.waker.app_reads();
+                return Poll::Ready(result);
+            }
+            if !self.take_for_app(now) {
+                return Poll::Pending;
             }
         }
-        *lock(&self.shared.intake) = None;
-        self.shared.ended.send_replace(true);
-        self.shared.bell.wake_app();
     }
 
-    /// Does all that can be done now; `false` once the session is over.
-    async fn step(&mut self) -> Result<bool, SubscribeFailure> {
-        let now = self.clock.now();
-        let link = self.link.check(now);
-        let (over, generations, arrived) = {
-            let mut receiver = lock(&self.shared.receiver);
-            match &link {
-                LinkChange::Up => {}
-                LinkChange::Down => receiver.handle_outage(now),
-                LinkChange::Back => receiver.handle_reconnect(now),
-                LinkChange::Lost => return Err(SubscribeFailure::Disconnected),
-                LinkChange::Denied(denial) => return Err(SubscribeFailure::Denied(denial.clone())),
-            }
-            receiver.handle_timeout(now);
-            if link != LinkChange::Down {
-                while let Some(transmit) = receiver.poll_transmit(now) {
-                    self.transmits.push(transmit);
-                }
-            }
-            let mut arrived = receiver.has_ready() || receiver.at_end() || receiver.is_over();
-            while let Some(event) = receiver.poll_event() {
-                tracing::debug!(stream = self.link.subjects.stream(), ?event, "subscriber");
-                arrived |= event == ReceiverEvent::Connected;
-            }
-            (receiver.is_over(), receiver.generations(), arrived)
-        };
-        if arrived {
-            // Not before the lock is free: who is woken takes it.
-            self.shared.bell.wake_app();
+    fn read<T>(
+        &self,
+        now: Time,
+        read: impl Fn(&mut Receiver, Time) -> Option<T>,
+    ) -> Poll<Option<Result<T, SubscribeFailure>>> {
+        let mut receiver = lock(&self.receiver);
+        if let Some(item) = read(&mut receiver, now) {
+            self.release(receiver);
+            return Poll::Ready(Some(Ok(item)));
         }
-        // Before anything is said: the publisher takes what is said as a sign that this is done.
-        if link != LinkChange::Down {
-            self.follow(generations).await?;
+        if receiver.at_end() {
+            if self.confirm_end == ConfirmEnd::WhenRead {
+                receiver.close(now);
+                self.waker.wake_task();
+            }
+            return Poll::Ready(None);
         }
-        self.link.publish(&mut self.transmits).await?;
-        // What is to be said last waits for the link to come back.
-        Ok(!over || link == LinkChange::Down)
+        let failure = self.failure(&receiver);
+        self.release(receiver);
+        match failure {
+            Some(failure) => Poll::Ready(Some(Err(failure))),
+            None => Poll::Pending,
+        }
     }
 
-    /// Listens to these generations of the group. Nothing is taken meanwhile.
-    async fn follow(&mut self, wanted: impl Iterator<Item = u32> + Clone) -> Result<(), LinkError> {
-        let changed = |intake: &mut Intake| !intake.groups.are(wanted.clone());
-        let Some(mut intake) = lock(&self.shared.intake).take_if(changed) else { return Ok(()) };
-        let followed = intake.groups.follow(&mut self.link, wanted).await;
-        *lock(&self.shared.intake) = Some(intake);
-        followed
+    /// Unlocks the receiver, and wakes the task if something is due before its timer fires: an ack for what
+    /// arrived or was read, for example. The task sets its timer with the lock held, so this cannot miss it.
+    fn release(&self, receiver: MutexGuard<'_, Receiver>) {
+        let wakes_at = self.waker.task_wakes_at();
+        let due = receiver.has_news() || receiver.poll_timeout().is_some_and(|at| at < wakes_at);
+        drop(receiver);
+        if due {
+            self.waker.wake_task();
+        }
     }
 
-    /// Takes what has arrived; where there is nothing, sleeps until there is something to do.
-    async fn wait(&mut self) {
-        let now = self.clock.now();
-        {
-            let receiver = lock(&self.shared.receiver);
-            let due = self.link.wake_at(now, receiver.poll_timeout().unwrap_or(now));
-            // While something is going on it looks in often, so that the application need not be trusted.
-            let busy = receiver.last_heard() >= self.looked_at;
-            let at = if busy { due.min(now + ACK_DELAY) } else { due };
-            self.shared.bell.set_wakes_at(self.alarm.set(at));
+    fn failure(&self, receiver: &Receiver) -> Option<SubscribeFailure> {
+        if let Some(error) = receiver.failure() {
+            return Some(SubscribeFailure::Protocol(error.clone()));
         }
-        self.looked_at = now;
-        if self.shared.take(now).frames == 0 {
-            tokio::select! {
-                () = self.shared.bell.task_woken() => {}
-                () = self.alarm.fired() => {}
+        lock(&self.failure).clone()
+    }
+
+    /// Confirms the end of the stream to the publisher. Cancels the session where the end was not reached.
+    pub(crate) fn close(&self) -> Result<(), SubscribeFailure> {
+        let mut receiver = lock(&self.receiver);
+        if let Some(error) = self.failure(&receiver) {
+            return Err(error);
+        }
+        let at_end = receiver.at_end();
+        if at_end {
+            receiver.close(self.clock.now());
+        } else {
+            receiver.cancel("closed before the end");
+        }
+        drop(receiver);
+        self.waker.wake_task();
+        if at_end { Ok(()) } else { Err(SubscribeFailure::Protocol(ReceiverError::Cancelled)) }
+    }
+
+    /// Leaves the stream, and tells the publisher the reason.
+    pub(crate) fn cancel(&self, reason: &str) {
+        lock(&self.receiver).cancel(reason);
+        self.waker.wake_task();
+    }
+
+    /// Leaves the stream without telling the publisher.
+    pub(crate) fn detach(&self) {
+        lock(&self.receiver).detach();
+        self.waker.wake_task();
+    }
+
+    /// The application has dropped its handle.
+    pub(crate) fn handle_dropped(&self) {
+        let mut receiver = lock(&self.receiver);
+        match (receiver.at_end(), self.confirm_end) {
+            (true, ConfirmEnd::WhenRead) => receiver.close(self.clock.now()),
+            (true, ConfirmEnd::Explicitly) => {
+                receiver.cancel("dropped without confirming the end");
             }
+            (false, _) => receiver.cancel("the subscriber was dropped before the end"),
         }
+        drop(receiver);
+        self.waker.wake_task();
+    }
+
+    /// Waits until the task has ended.
+    pub(crate) async fn ended(&self) {
+        // The sending half lives in `self`, so this cannot fail.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    pub(crate) fn resume_point(&self) -> Option<Resume> {
+        lock(&self.receiver).resume_point()
+    }
+
+    pub(crate) fn trailer(&self) -> Option<Bytes> {
+        lock(&self.receiver).trailer().cloned()
+    }
+
+    pub(crate) fn stats(&self) -> SubscriberStats {
+        lock(&self.receiver).stats()
     }
 }
