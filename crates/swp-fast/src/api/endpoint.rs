@@ -11,7 +11,7 @@ use super::{EndpointError, PublishError, SubscribeError};
 use crate::config::{LateJoin, PublishConfig, SubscribeConfig};
 use crate::driver::{
     Clock, Connection, ConsumerSubscriptions, OpenPast, Past, PublishShared, PublisherParts,
-    Subjects, SubscribeShared, random_id, run_publisher, run_subscriber,
+    SendPath, Subjects, SubscribeShared, random_id, run_publisher, run_subscriber,
 };
 use crate::link::{AsyncNats, ClientEvents, Link, LinkError};
 use crate::proto::{Accepts, Packer, Receiver, Sender, SenderIds};
@@ -138,8 +138,9 @@ impl Endpoint {
         let nats = |error: LinkError| PublishError::Nats(error.0);
         let control = self.link.subscribe(&subjects.control).await.map_err(nats)?;
         let inbox = self.link.subscribe(&subjects.inbox(ids.inbox)).await.map_err(nats)?;
-        let shared = Arc::new(PublishShared::new(sender, packer));
+        let path = SendPath::new(sender, Arc::clone(&self.link), subjects);
         let (clock, past) = (self.clock, past.map(Past::new));
+        let shared = Arc::new(PublishShared::new(path, packer, clock));
         let parts = PublisherParts { connection, clock, control, inbox, past };
         let events = run_publisher(parts, Arc::clone(&shared));
         let publisher = Publisher::new(shared, events, limits);

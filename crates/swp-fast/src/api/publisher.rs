@@ -1,4 +1,4 @@
-//! The sending end of a stream.
+//! The publisher's handle to a stream.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,15 +8,26 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use super::{SendError, SessionError, TrySendError};
 use crate::config::PublishResume;
-use crate::driver::{Progress, PublishShared, lock};
+use crate::driver::{Accepted, Progress, PublishShared};
 use crate::proto::{
     PackLimits, PackedBlock, PackedBody, Position, PublisherStats, Refused, SenderEvent,
 };
 
-/// Sends messages to the stream's consumers, in order and without loss. All methods take `&self`: share
-/// it among threads in an `Arc`. [`Self::try_send`] needs no runtime.
+/// Sends messages to the stream's consumers, in order and without loss.
 ///
-/// Dropped before [`Self::finish`], it aborts the stream, and the consumers are told.
+/// Call [`Self::try_send`], [`Self::send`] or [`Self::send_packed`] any number of times, and then
+/// [`Self::finish`] once. All methods take `&self`: share the publisher among threads in an `Arc`.
+///
+/// | Call | Waits | Cost |
+/// |---|---|---|
+/// | [`Self::try_send`] | never | one short lock and one copy, and an allocation for each frame |
+/// | [`Self::send`] | for space | the same, or one reference count for a message that is not packed |
+/// | [`Self::send_packed`] | for space | one header for each body, and no copy |
+///
+/// Where nothing is under way, the call that sends a message also builds its frame, hashes the frame and hands
+/// it to the NATS client. Otherwise a task does so.
+///
+/// A publisher that is dropped before [`Self::finish`] aborts the stream, and the consumers are told.
 pub struct Publisher {
     shared: Arc<PublishShared>,
     events: AsyncMutex<mpsc::Receiver<SenderEvent>>,
@@ -32,11 +43,12 @@ impl Publisher {
         Publisher { shared, events: AsyncMutex::new(events), limits }
     }
 
-    /// Takes a message, by copying it into the frame that is being filled; it leaves as soon as the link
-    /// is free. Never blocks for longer than another producer's copy.
+    /// Accepts a message by copying it into the open frame. The frame leaves as soon as the link is free, and
+    /// at once where nothing is under way. Needs no runtime, and waits for nothing but another producer's copy.
     ///
     /// # Errors
-    /// [`TrySendError::Blocked`] is back-pressure: try again when consumers have caught up.
+    /// [`TrySendError::Blocked`] is back-pressure: try again when consumers have caught up. See
+    /// [`TrySendError`] for the others. The message was not accepted then.
     #[inline]
     pub fn try_send(&self, message: &[u8]) -> Result<Position, TrySendError> {
         let pushed = if self.limits.packs(message.len()) {
@@ -47,45 +59,55 @@ impl Publisher {
             self.push_copy(message)
         };
         match pushed {
-            Ok((position, wakes)) => Ok(self.queued(position, wakes)),
-            Err(Refused::Blocked) => Err(TrySendError::Blocked),
-            Err(Refused::TooLarge | Refused::BodyTooLarge { .. }) => {
-                Err(TrySendError::TooLarge { bytes: message.len() })
-            }
-            Err(Refused::PackedOnly) => Err(TrySendError::PackedOnly),
-            Err(Refused::Closed) => Err(TrySendError::Closed(self.why_closed())),
+            Ok(accepted) => Ok(self.note(accepted)),
+            Err(refused) => Err(self.try_send_error(refused, message.len())),
         }
     }
 
-    /// Queues a copy of a message that is not packed with others, made without the lock, and only where there was room.
     #[cold]
-    fn push_copy(&self, message: &[u8]) -> Result<(Position, bool), Refused> {
+    fn try_send_error(&self, refused: Refused, bytes: usize) -> TrySendError {
+        match refused {
+            Refused::Blocked => TrySendError::Blocked,
+            Refused::TooLarge | Refused::BodyTooLarge { .. } => TrySendError::TooLarge { bytes },
+            Refused::PackedOnly => TrySendError::PackedOnly,
+            Refused::Closed => TrySendError::Closed(self.why_closed()),
+        }
+    }
+
+    /// Copies a message that is not packed with others without holding the lock, if there is space for it.
+    #[cold]
+    fn push_copy(&self, message: &[u8]) -> Result<Accepted, Refused> {
         self.shared.outbox.lock().packer.admit(message.len())?;
         self.push_bytes(Bytes::copy_from_slice(message))
     }
 
-    fn push_bytes(&self, message: Bytes) -> Result<(Position, bool), Refused> {
+    fn push_bytes(&self, message: Bytes) -> Result<Accepted, Refused> {
         let mut outbox = self.shared.outbox.lock();
         let pushed = outbox.packer.push_bytes(message);
         outbox.accepted(pushed)
     }
 
+    /// Sends an accepted message, or wakes the task, if the task waits for it.
     #[inline]
-    fn queued(&self, position: Position, wakes: bool) -> Position {
-        if wakes {
-            self.shared.note_queued();
+    fn note(&self, accepted: Accepted) -> Position {
+        if accepted.awaited {
+            self.shared.note_accepted();
         }
-        position
+        accepted.position
     }
 
-    /// Takes a message, waiting for room. One of more than [`Self::max_packed_bytes`] is not copied before its turn.
+    /// Accepts a message, and waits for space if need be. A message of more than [`Self::max_packed_bytes`] is
+    /// not copied before its turn.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it resolves has not accepted the message.
     ///
     /// # Errors
     /// See [`SendError`].
     pub async fn send(&self, message: impl Into<Bytes>) -> Result<Position, SendError> {
         let message = message.into();
-        match self.when_room(|| self.push_bytes(message.clone())).await {
-            Ok((position, wakes)) => Ok(self.queued(position, wakes)),
+        match self.when_space(|| self.push_bytes(message.clone())).await {
+            Ok(accepted) => Ok(self.note(accepted)),
             Err(refused) => Err(self.send_error(refused, message.len())),
         }
     }
@@ -99,12 +121,16 @@ impl Publisher {
         }
     }
 
-    /// Sends bodies that were packed before (a block of a capture, say) without copying or hashing them:
-    /// headers are written into the room in front of each body, and the block is dropped when the last of
-    /// its frames is held by every consumer. Returns the position of its last frame.
+    /// Sends bodies that were packed before, a block of a capture for example, without copying them. Headers
+    /// are written into the space in front of each body. A body whose digest is of the session's kind is not
+    /// hashed. The block is dropped when every consumer holds the last of its frames. Returns the position of
+    /// the block, or `None` for a block without bodies.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it resolves has not accepted the block, and drops it.
     ///
     /// # Errors
-    /// See [`SendError`]. A block that does not fit this session is refused whole.
+    /// See [`SendError`]. A block that does not fit this session is refused as a whole.
     pub async fn send_packed<B>(
         &self,
         block: B,
@@ -115,7 +141,7 @@ impl Publisher {
     {
         let (bytes, block) = (block.as_ref().len(), PackedBlock::new(block, bodies)?);
         let mut block = Some(block);
-        let pushed = self.when_room(|| {
+        let pushed = self.when_space(|| {
             let mut outbox = self.shared.outbox.lock();
             if let Some(waiting) = &block {
                 outbox.packer.admit_block(waiting)?;
@@ -125,50 +151,58 @@ impl Publisher {
             pushed.map(|position| outbox.accepted(Ok(position))).transpose()
         });
         match pushed.await {
-            Ok(Some((position, wakes))) => Ok(Some(self.queued(position, wakes))),
-            Ok(None) => Ok(None),
+            Ok(accepted) => Ok(accepted.map(|accepted| self.note(accepted))),
             Err(refused) => Err(self.send_error(refused, bytes)),
         }
     }
 
-    /// Tries until the answer is not "blocked".
-    async fn when_room<T>(
+    /// Tries again whenever there is space, until the answer is not back-pressure.
+    async fn when_space<T>(
         &self,
         mut attempt: impl FnMut() -> Result<T, Refused>,
     ) -> Result<T, Refused> {
         loop {
-            let room = self.shared.room.notified();
-            tokio::pin!(room);
-            // Listen before looking, or room made in between would be missed.
-            room.as_mut().enable();
+            let space = self.shared.space.notified();
+            tokio::pin!(space);
+            // Enabled before the attempt, so that space which appears in between is noticed.
+            space.as_mut().enable();
             match attempt() {
-                Err(Refused::Blocked) => room.await,
+                Err(Refused::Blocked) => space.await,
                 answer => return answer,
             }
         }
     }
 
-    /// Waits until everything taken so far has gone to the socket. Waits for credit, if need be.
+    /// Waits until everything that was accepted so far has gone to the socket, which may need credit.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect on what was accepted.
     ///
     /// # Errors
-    /// Where the session ends first.
+    /// Returns an error if the session ends first.
     pub async fn flush(&self) -> Result<(), SessionError> {
         let end = self.shared.outbox.lock().packer.accepted();
         self.until(|progress| progress.flushed >= end).await
     }
 
-    /// Waits until every consumer holds the message that went to `position`, and all before it.
+    /// Waits until every consumer holds the message at `position`, and all messages before it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     ///
     /// # Errors
-    /// Where the session ends first.
+    /// Returns an error if the session ends first.
     pub async fn acked(&self, position: Position) -> Result<(), SessionError> {
         self.until(|progress| progress.acked >= position).await
     }
 
     /// Waits until `min_consumers` have joined.
     ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    ///
     /// # Errors
-    /// Where the session ends first.
+    /// Returns an error if the session ends first.
     pub async fn ready(&self) -> Result<(), SessionError> {
         self.until(|progress| progress.started).await
     }
@@ -177,43 +211,51 @@ impl Publisher {
         self.until(|progress| progress.claimed).await
     }
 
-    /// Ends the stream after everything taken so far; returns when every consumer has consumed it all.
+    /// Ends the stream after everything that was accepted so far. Returns when every consumer has consumed it.
+    /// Further messages are refused.
+    ///
+    /// # Cancel safety
+    /// The stream finishes although the future is dropped, unless the publisher is dropped as well. Wait with
+    /// [`Self::over`] then.
     ///
     /// # Errors
-    /// Where a consumer, or NATS, is lost first: then not everything was delivered.
+    /// Returns an error if the session ends first. Then not everything was delivered.
     pub async fn finish(&self) -> Result<(), SessionError> {
         self.finish_with(Bytes::new()).await
     }
 
-    /// Like [`Self::finish`], with a last word of up to 1,024 bytes that consumers find beside the end.
+    /// Ends the stream as [`Self::finish`] does, with a trailer of up to 1,024 bytes that consumers find beside
+    /// the end.
+    ///
+    /// # Cancel safety
+    /// As [`Self::finish`].
     ///
     /// # Errors
-    /// See [`Self::finish`].
+    /// As [`Self::finish`].
     pub async fn finish_with(&self, trailer: Bytes) -> Result<(), SessionError> {
-        self.shared.outbox.lock().packer.close();
-        lock(&self.shared.request).finish = Some(trailer);
-        self.shared.wake.notify_one();
+        self.shared.request_finish(trailer);
         self.over().await
     }
 
-    /// Ends the stream at once; consumers are told `reason`. Returns when that has gone out, or cannot any more: while
-    /// NATS is away it waits for its return, as long as the outage time-out lets it.
+    /// Ends the stream at once, and tells the consumers `reason`. Returns when that has gone out, or cannot go
+    /// out any more: while NATS is down, this waits for at most the outage time-out.
+    ///
+    /// # Cancel safety
+    /// The stream ends although the future is dropped, as long as the tokio runtime runs.
     pub async fn abort(&self, reason: &str) {
-        self.request_abort(reason);
-        // It has ended, well or not: both are what was asked for.
+        self.shared.request_abort(reason);
+        // The session is over either way, as requested.
         let _ = self.over().await;
     }
 
-    fn request_abort(&self, reason: &str) {
-        self.shared.outbox.lock().packer.close();
-        lock(&self.shared.request).abort = Some(reason.to_owned());
-        self.shared.wake.notify_one();
-    }
-
-    /// Waits until the session is over, without ending it: `Ok` once all consumers are through.
+    /// Waits until the session is over, without ending it. Returns `Ok` once all consumers have consumed the
+    /// stream.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     ///
     /// # Errors
-    /// Why it ended before its time.
+    /// Returns why the session ended before that.
     pub async fn over(&self) -> Result<(), SessionError> {
         self.until(|_| false).await.or_else(|error| match error {
             SessionError::Finished => Ok(()),
@@ -227,37 +269,41 @@ impl Publisher {
         match seen {
             Ok(now) if reached(&now) => Ok(()),
             Ok(now) => Err(closed_reason(&now)),
-            // The sending side lives in `shared`, as long as this handle.
+            // The sending half lives in `shared`, as long as this handle does.
             Err(_) => Err(SessionError::Finished),
         }
     }
 
-    /// The next thing that happened: consumers that joined, were refused, lost, or are through. `None`
-    /// once the session is over and all was told. At most 1,024 wait to be asked for.
+    /// Returns the next event: a consumer joined, was refused, was lost or has finished. `None` once the session
+    /// is over and all events were returned. At most 1,024 events wait. The newest are dropped beyond that.
+    ///
+    /// # Cancel safety
+    /// A dropped future has taken no event.
     pub async fn next_event(&self) -> Option<SenderEvent> {
         self.events.lock().await.recv().await
     }
 
-    /// The counters as they stand.
+    /// Returns the counters as they stand.
     pub fn stats(&self) -> PublisherStats {
-        lock(&self.shared.sender).stats()
+        self.shared.stats()
     }
 
-    /// Where another process could go on with this session, should this one die: behind what every consumer
-    /// that counts holds. See [`crate::PublishConfig::resume`]; keep it as often as it may be worth, for
-    /// what was sent since is looked at again.
+    /// Returns where another process can continue this session if this process dies: after everything that
+    /// every consumer holds which counts. See [`crate::PublishConfig::resume`]. Store it often: the next process
+    /// reads again what was sent since.
     pub fn resume_point(&self) -> PublishResume {
-        lock(&self.shared.sender).resume_point()
+        self.shared.resume_point()
     }
 
-    /// The largest body that a frame of this session takes, in bytes.
+    /// Returns the length of the largest body that a frame of this session takes, in bytes.
     pub fn max_body_bytes(&self) -> usize {
         self.limits.max_body_bytes()
     }
 
-    /// Messages of up to this many bytes are packed into a frame with others. Longer ones (but for a byte or three,
-    /// by how their length is written) are cut up, or sent in a frame of their own where several consumers have the
-    /// stream and `frame_bytes` allows it; [`Self::send`] does so without copying them first.
+    /// Returns the length in bytes up to which every message is packed into a frame with others. A message that
+    /// is longer by up to three bytes may be packed as well, depending on how its length is encoded. Other
+    /// messages are cut, or are sent in a frame of their own where several consumers have the stream and
+    /// `frame_bytes` allows it.
     pub fn max_packed_bytes(&self) -> usize {
         self.limits.max_packed_bytes()
     }
@@ -277,7 +323,7 @@ fn closed_reason(progress: &Progress) -> SessionError {
 impl Drop for Publisher {
     fn drop(&mut self) {
         if self.shared.progress.borrow().over.is_none() {
-            self.request_abort("the publisher was dropped before it finished");
+            self.shared.request_abort("the publisher was dropped before it finished");
         }
     }
 }

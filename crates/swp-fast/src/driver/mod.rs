@@ -1,25 +1,32 @@
-//! Runs the protocol over async-nats: one task per publisher, one per subscriber.
+//! Runs the protocol over a link: one task for each publisher and one for each subscriber.
 //!
 //! ```text
-//!   producers (any thread)         task                     async-nats         broker
-//!   try_send --> outbox ---------> Sender --publish*--> channel --> socket --> swp.data.<stream>
-//!                (open frame)        ^       flush <------- written              swp.group.<stream>.<n>
-//!                                    |                                         swp.peer.<stream>.<id>
-//!                                    +-- acks <------------------------------ swp.ctl.<stream>
+//!   producers (any thread)                               link              broker
+//!   try_send --> packer --+
+//!                         +--> SendPath --try_publish--> socket ---------> swp.data.<stream>
+//!   publisher's task -----+     (Sender)  flush <------- written           swp.group.<stream>.<n>
+//!        ^                                                                 swp.peer.<stream>.<id>
+//!        +---- acks <--------------------------- Subscription <----------- swp.ctl.<stream>
+//!
+//!   application <-- Receiver <-- Intake <------- Subscription <----------- swp.data, swp.group, swp.peer
+//!   subscriber's task --acks-------------------> socket -----------------> swp.ctl.<stream>
 //! ```
 //!
-//! The client's flush is the batch clock: while one is under way, messages gather in the open frame; when
-//! it returns, whatever has gathered leaves.
+//! [`SendPath`] is the only way from the packer to the link. Both tasks look at their [`Connection`] before
+//! each turn, which notices outages, reconnects and denied permissions. Nothing here names a NATS client.
 
 mod arrival_waker;
 mod clock;
 mod connection;
 mod error;
+#[cfg(test)]
+mod fake_consumer;
 mod intake;
 mod outbox;
 mod pace;
 mod past;
 mod publish;
+mod send_path;
 mod spinlock;
 mod subjects;
 mod subscribe;
@@ -30,18 +37,19 @@ pub(crate) use connection::Connection;
 pub use error::SessionError;
 pub(crate) use error::SubscribeFailure;
 pub(crate) use intake::ConsumerSubscriptions;
-pub(crate) use outbox::Outbox;
+pub(crate) use outbox::{Accepted, Outbox};
 pub(crate) use past::Past;
 pub use past::{OpenPast, PastFrame, PastFrames};
 pub(crate) use publish::{Progress, PublishShared, PublisherParts, run_publisher};
+pub(crate) use send_path::SendPath;
 pub(crate) use spinlock::SpinLock;
 pub(crate) use subjects::Subjects;
 pub(crate) use subscribe::{SubscribeShared, run_subscriber};
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks, also after a panic elsewhere: what these locks guard is consistent between statements, and a
-/// panic of the application's must not become one of the driver's.
+/// Locks a mutex even after a panic of another holder. What these mutexes guard is consistent between
+/// statements, and a panic of the application must not become one of the driver.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,13 +1,22 @@
-//! The packer as producers and the publisher's task share it: one lock, and who wakes the task.
+//! The packer as producers and the publisher's task share it: one lock, and a flag that tells a producer to
+//! wake the task.
 
 use crate::proto::{Packer, Position, Refused};
 
-/// What is behind the producers' lock.
+/// What stands behind the producers' lock.
 pub(crate) struct Outbox {
     pub(crate) packer: Packer,
-    /// The task sleeps until something is accepted: the producer that brings it wakes the task. Not while a
-    /// flush is under way, behind which the task looks here by itself.
+    /// The task sleeps until something is accepted. While a flush is under way this is false: the task looks
+    /// here by itself when the flush has returned.
     awaited: bool,
+}
+
+/// A message that the packer accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    pub(crate) position: Position,
+    /// The task waits for this message: call `PublishShared::note_accepted`.
+    pub(crate) awaited: bool,
 }
 
 impl Outbox {
@@ -15,17 +24,17 @@ impl Outbox {
         Outbox { packer, awaited: true }
     }
 
-    /// Adds whether the task waits for what was accepted, and has to be woken; true once.
+    /// Adds to an accepted message whether the task waits for it. True once, until [`Self::await_more`].
     #[inline]
     pub(crate) fn accepted(
         &mut self,
         pushed: Result<Position, Refused>,
-    ) -> Result<(Position, bool), Refused> {
-        pushed.map(|position| (position, std::mem::take(&mut self.awaited)))
+    ) -> Result<Accepted, Refused> {
+        pushed.map(|position| Accepted { position, awaited: std::mem::take(&mut self.awaited) })
     }
 
-    /// The task is to be woken by what comes next, for nothing else will have it look here.
-    pub(crate) fn await_more(&mut self) {
+    /// The task sleeps until something is accepted.
+    pub(super) fn await_more(&mut self) {
         self.awaited = true;
     }
 }

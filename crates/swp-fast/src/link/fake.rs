@@ -25,6 +25,8 @@ struct Inner {
     space: usize,
     closed: bool,
     flushes_held: bool,
+    /// The space that a flush frees when it resolves.
+    freed_by_flush: usize,
     accepted: Vec<(Subject, Bytes)>,
     subscriptions: Vec<Queue>,
     wakers: Vec<Waker>,
@@ -44,6 +46,7 @@ impl FakeLink {
             space: usize::MAX,
             closed: false,
             flushes_held: false,
+            freed_by_flush: 0,
             accepted: Vec::new(),
             subscriptions: Vec::new(),
             wakers: Vec::new(),
@@ -68,6 +71,11 @@ impl FakeLink {
     /// While true, no flush resolves.
     pub(crate) fn hold_flushes(&self, held: bool) {
         self.change(|inner| inner.flushes_held = held);
+    }
+
+    /// Each flush frees space for this many frames when it resolves, as if it had stood in the queue.
+    pub(crate) fn free_by_flush(&self, frames: usize) {
+        self.change(|inner| inner.freed_by_flush = frames);
     }
 
     pub(crate) fn deny(&self, subject: &str) {
@@ -152,7 +160,12 @@ impl Link for FakeLink {
         let inner = Arc::clone(&self.inner);
         Box::pin(poll_fn(move |context| {
             let mut inner = lock(&inner);
-            if inner.flushes_held { inner.pending(context) } else { Poll::Ready(()) }
+            if inner.flushes_held {
+                return inner.pending(context);
+            }
+            inner.space = inner.space.saturating_add(inner.freed_by_flush);
+            inner.wakers.drain(..).for_each(Waker::wake);
+            Poll::Ready(())
         }))
     }
 
