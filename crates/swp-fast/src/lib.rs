@@ -1,13 +1,12 @@
 //! A sliding window protocol over NATS core pub/sub: streams from one publisher to one or many consumers,
-//! ordered, without loss, and held to the pace of the slowest consumer.
+//! in order, without loss, and at the pace of the slowest consumer.
 //!
-//! NATS core is fast and drops messages: when a publisher outruns a subscriber, the client's queue
-//! overflows and messages are gone. Here a consumer grants credit, the publisher never sends more than
-//! that, what is lost on the way is repaired, and many small messages share a frame, so that for them
-//! the reliable stream is faster than the bus beneath it.
+//! NATS core is fast and drops messages: when a publisher outruns a subscriber, the client's queue overflows.
+//! Here each consumer grants credit, and the publisher never sends more than that. The publisher retransmits
+//! what was lost. Many small messages share a frame, which makes a stream of them faster than plain NATS.
 //!
 //! ```text
-//!   try_send ->+- outbox ----+   swp.data.<stream>      +- reassembly -+-> next()
+//!   try_send ->+- packer ----+   swp.data.<stream>      +- reassembly -+-> next()
 //!   (threads)  | open frame  |== data, probe, FIN =====>| credit       |
 //!              | retransmits |<= ack, SACK, credit =====| acks         |   x 1..N consumers
 //!              +-------------+   swp.ctl.<stream>       +--------------+
@@ -34,23 +33,27 @@
 //! });
 //! publisher.ready().await?; // a consumer has joined
 //! publisher.try_send(b"from any thread, without a runtime")?; // Err(Blocked) is back-pressure
-//! publisher.send("waits for room").await?;
+//! publisher.send("waits for space").await?;
 //! publisher.finish().await?; // every consumer has read everything
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # Layers
-//! [`wire`] turns bytes into frames; [`proto`] holds the state machines of both ends, without clock, thread
-//! or socket; `api` and the driver under it run them over async-nats. With `default-features = false`
-//! only the first two remain; feature `sim` adds a seeded network to test them, and code built on them.
+//! - [`wire`] turns bytes into frames and back.
+//! - [`proto`] holds the state machines of both roles, without clock, thread or socket.
+//! - `link` is the boundary to what carries frames. The link over an async-nats client is the first.
+//! - `driver` runs the state machines over a link, and `api` is what applications use.
+//!
+//! With `default-features = false` only `wire` and `proto` remain. Feature `sim` adds a seeded network to test
+//! them, and code built on them.
 //!
 //! # Limits
 //! - A stream has one publisher, and consumers that take part from its start, or as [`LateJoin`] says.
-//! - Nothing is stored: a consumer that died can [resume](SubscribeConfig::resume) while its publisher
-//!   retains, or can read again, what it lacks; a publisher that died can be
-//!   [gone on with](PublishConfig::resume) where its stream can be read again.
-//! - Messages are 0 bytes to 64 MiB (by default), whatever the broker's `max_payload` is.
+//! - Nothing is stored. A consumer whose process died can [resume](SubscribeConfig::resume) while its publisher
+//!   retains what the consumer lacks, or can read it again. A publisher whose process died can
+//!   [resume](PublishConfig::resume) where its source can be read again.
+//! - A message has 0 bytes to 64 MiB (by default), whatever the broker's `max_payload` is.
 //! - A key authenticates frames; it does not encrypt them. Use TLS to the broker for that.
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! What applications use: [`Endpoint`], [`Publisher`], [`Subscriber`].
+//! What applications use. An [`Endpoint`] begins streams, a [`Publisher`] sends messages and a
+//! [`Subscriber`] receives them.
 
 mod endpoint;
 mod error;

@@ -1,4 +1,4 @@
-//! The one place where the library asks what time it is, and for random numbers.
+//! The only place where the library reads the clock and draws random numbers.
 
 use std::pin::Pin;
 
@@ -6,7 +6,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::time::Time;
 
-/// Maps tokio's clock (which tests can pause) to the protocol's.
+/// Maps tokio's clock, which tests can pause, to the protocol's time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock(Instant);
 
@@ -25,9 +25,11 @@ impl Clock {
     }
 }
 
-/// A task's one timer. A protocol's deadline moves with every frame, mostly to later; the runtime's timers are
-/// shared by its threads, and setting one may wake another. So it is set again only when it has fired or would
-/// fire too late, and may fire too early: whoever waits looks again then.
+/// The timer of a task.
+///
+/// The protocol's deadline moves with every frame, mostly to a later time. The threads of a runtime share its
+/// timers, and setting one may wake another thread. So this timer is set again only after it has fired, or
+/// where it would fire too late. It may fire too early: the task looks again then.
 pub(super) struct Alarm {
     clock: Clock,
     at: Time,
@@ -40,7 +42,7 @@ impl Alarm {
         Alarm { clock, at, sleep: Box::pin(tokio::time::sleep_until(clock.instant(at))) }
     }
 
-    /// Sees to it that it fires at `deadline` at the latest; returns when it will.
+    /// Makes the timer fire at `deadline` at the latest. Returns when it fires.
     pub(super) fn set(&mut self, deadline: Time) -> Time {
         if self.sleep.is_elapsed() || deadline < self.at {
             self.at = deadline;
@@ -54,7 +56,7 @@ impl Alarm {
     }
 }
 
-/// 64 random bits from the system, for the ids of sessions and peers.
+/// Returns 64 random bits from the system, for the ids of sessions and peers.
 #[expect(clippy::disallowed_methods, reason = "the driver is where chance comes from")]
 pub(crate) fn random_id() -> Result<u64, getrandom::Error> {
     getrandom::u64()

@@ -1,4 +1,4 @@
-//! Reads the past of a stream again, for consumers that joined behind its present.
+//! Catch-up from a source that can be read again: gives the sender the frames that late consumers want.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -15,14 +15,14 @@ use crate::wire::{Digest, Kind, MAX_HEADER, PeerId};
 pub struct PastFrame {
     /// [`Kind::Data`] or [`Kind::Fragment`].
     pub kind: Kind,
-    /// The body behind [`MAX_HEADER`] bytes of room.
+    /// The body behind [`MAX_HEADER`] bytes of space.
     pub buf: BytesMut,
-    /// Its digest, where that is known already: then it is not hashed again.
+    /// The digest of the body, if it is known. The body is hashed otherwise.
     pub digest: Option<Digest>,
 }
 
 impl PastFrame {
-    /// A frame with a copy of this body.
+    /// Makes a frame with a copy of this body.
     pub fn copy(kind: Kind, body: &[u8], digest: Option<Digest>) -> PastFrame {
         let mut buf = BytesMut::with_capacity(MAX_HEADER + body.len());
         buf.resize(MAX_HEADER, 0);
@@ -31,26 +31,26 @@ impl PastFrame {
     }
 }
 
-/// Frames in order, read ahead as far as the channel's capacity says. An error, or an end before the
-/// present is reached, costs the consumers that read from there their session.
+/// Frames in the order of the stream, read ahead as far as the channel's capacity allows. An error, or an end
+/// before the consumer has caught up, ends the session of this consumer.
 pub type PastFrames = mpsc::Receiver<Result<PastFrame, String>>;
 
-/// Opens the past at a frame's number, counted from 0.
+/// Opens the source at a sequence number. The first frame has number 0.
 pub type OpenPast = Box<dyn Fn(u64) -> PastFrames + Send>;
 
 struct Reader {
-    /// The number of the frame that comes next.
+    /// The sequence number of the next frame.
     next: u64,
     frames: PastFrames,
-    /// Read, and not yet taken.
+    /// A frame that was read and not yet taken.
     peeked: Option<Result<PastFrame, String>>,
 }
 
-/// The readers of a publisher, one for each consumer on its way to the present.
+/// The readers of a publisher: one for each consumer that catches up.
 pub(crate) struct Past {
     open: OpenPast,
     readers: BTreeMap<PeerId, Reader>,
-    /// Whose next frames are waited for.
+    /// Consumers whose next frame was not read yet.
     waiting: BTreeSet<PeerId>,
 }
 
@@ -59,7 +59,7 @@ impl Past {
         Past { open, readers: BTreeMap::new(), waiting: BTreeSet::new() }
     }
 
-    /// Gives `sender` what it asks for, as far as it has been read.
+    /// Gives the sender the frames that it wants from the source, as far as they were read.
     pub(crate) fn serve(&mut self, sender: &mut Sender) {
         self.waiting.clear();
         self.readers.retain(|peer, _| sender.is_catching_up(*peer));
@@ -67,13 +67,13 @@ impl Past {
             if self.serve_one(sender, rewind) {
                 self.waiting.clear();
             } else if !self.waiting.insert(rewind.peer) {
-                // Each had its turn, and none had anything.
+                // Each consumer had its turn, and no reader had a frame.
                 return;
             }
         }
     }
 
-    /// `false` where the next frame has not been read yet.
+    /// Returns false if the next frame was not read yet.
     fn serve_one(&mut self, sender: &mut Sender, rewind: Rewind) -> bool {
         let from = rewind.from.get();
         let open = &self.open;
@@ -99,8 +99,11 @@ impl Past {
         true
     }
 
-    /// Waits until [`Self::serve`] has something to give that it had not when last called; for ever where
-    /// nothing is waited for.
+    /// Waits until [`Self::serve`] has a frame that it did not have when it was called last. Waits forever
+    /// where no consumer wants a frame.
+    ///
+    /// # Cancel safety
+    /// A dropped future has lost no frame.
     pub(crate) async fn ready(&mut self) {
         if self.waiting.is_empty() {
             return std::future::pending().await;

@@ -1,21 +1,21 @@
-//! A lock for what is held for nanoseconds, and taken for every message.
+//! A lock that is held for nanoseconds and taken for every message.
 //!
-//! A mutex that can put its waiters to sleep has to ask, when it is let go, whether one does: a second locked
-//! operation, which also waits until all that was written has reached the cache. Letting go of this one is a plain
-//! store: `try_send` of 64 B took 51 ns with a mutex and 38 with this (`cargo bench -p swp-bench --bench try_send`).
+//! A mutex that can put its waiters to sleep has to check for sleepers when it unlocks. That check is a second
+//! atomic read-modify-write, which also waits until earlier writes have reached the cache. Unlocking this lock
+//! is a plain store. `cargo bench -p swp-bench --bench try_send` compares costs.
 
 use std::time::Duration;
 
 use spin::mutex::{SpinMutex, SpinMutexGuard};
 
-/// Tries before the processor is given up: a few microseconds, as long as the longest copy into a frame takes.
+/// Tries before the thread yields: a few microseconds, as long as the longest copy into a frame takes.
 const SPINS: u32 = 100;
 
-/// Times that the processor is given up, for a holder that waits for it.
+/// Yields before the thread sleeps, for a holder that waits for this processor.
 const YIELDS: u32 = 10;
 
-/// Then the wait is slept through, so that a holder of lower priority gets the processor too, however threads are
-/// scheduled. As long as Linux' timers are late by default.
+/// How long the thread sleeps between further tries, so that a holder of lower priority runs as well, however
+/// threads are scheduled. Timers of Linux are late by as much by default.
 const NAP: Duration = Duration::from_micros(50);
 
 pub(crate) struct SpinLock<T>(SpinMutex<T>);
@@ -33,12 +33,12 @@ impl<T> SpinLock<T> {
     #[cold]
     #[expect(
         clippy::disallowed_methods,
-        reason = "a mutex would sleep here too, until its holder has run"
+        reason = "a mutex would sleep here as well, until its holder has run"
     )]
     fn wait(&self) -> SpinMutexGuard<'_, T> {
         let mut tries = 0;
         loop {
-            // Reading leaves the cache line with the holder, trying takes it away.
+            // A read leaves the cache line with the holder. A try takes the line away.
             if !self.0.is_locked()
                 && let Some(guard) = self.0.try_lock()
             {

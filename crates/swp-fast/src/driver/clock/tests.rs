@@ -6,7 +6,7 @@ fn at(millis: u64) -> Time {
     Time::ZERO + Duration::from_millis(millis)
 }
 
-/// It is not set again for what is due later, and may then fire too early.
+/// An alarm is not set again for a later deadline, and may fire too early then.
 #[tokio::test(start_paused = true)]
 async fn an_alarm_fires_at_its_deadline_at_the_latest() {
     let clock = Clock::start();

@@ -20,7 +20,7 @@ fn receiver(id: u64) -> Receiver {
     Receiver::new(SubscribeConfig::default(), PeerId(id), 65_536, Time::ZERO).expect("it works")
 }
 
-/// Hands over everything that both sides have to say, until they are silent.
+/// Exchanges frames until neither end sends any.
 fn exchange(sender: &mut Sender, receiver: &mut Receiver, now: Time) {
     loop {
         let mut silent = true;
@@ -38,7 +38,7 @@ fn exchange(sender: &mut Sender, receiver: &mut Receiver, now: Time) {
     }
 }
 
-/// A sender with ten frames behind it, held by the one consumer that there was, and one that came late.
+/// A sender whose ten frames its first consumer has acknowledged, and a late consumer.
 fn late() -> (Sender, Receiver) {
     let ids = SenderIds { session: SessionId(1), epoch: 1, inbox: PeerId(2) };
     let config = PublishConfig {
@@ -55,7 +55,7 @@ fn late() -> (Sender, Receiver) {
     }
     let later = Time::ZERO + Duration::from_millis(50);
     exchange(&mut sender, &mut first, later);
-    // The report may be held back.
+    // The ack may be delayed.
     let later = later + Duration::from_millis(5);
     exchange(&mut sender, &mut first, later);
     assert_eq!(sender.acked().get(), FRAMES);
@@ -74,17 +74,17 @@ fn past(frames: u64, then: Option<&'static str>) -> OpenPast {
         for number in from..frames {
             let body = body(number).into_buf();
             let frame = PastFrame::copy(Kind::Data, &body[MAX_HEADER..], None);
-            to.try_send(Ok(frame)).expect("there is room");
+            to.try_send(Ok(frame)).expect("there is space");
         }
         if let Some(error) = then {
-            to.try_send(Err(error.to_owned())).expect("there is room");
+            to.try_send(Err(error.to_owned())).expect("there is space");
         }
         read
     })
 }
 
 #[test]
-fn a_latecomer_is_given_the_past() {
+fn a_late_consumer_gets_the_past() {
     let (mut sender, mut late) = late();
     let mut past = Past::new(past(FRAMES, None));
     past.serve(&mut sender);
@@ -92,11 +92,11 @@ fn a_latecomer_is_given_the_past() {
     let read: Vec<u64> =
         std::iter::from_fn(|| late.read_frame(now())).map(|frame| frame.seq.get()).collect();
     assert_eq!(read, (0..FRAMES).collect::<Vec<_>>());
-    assert!(!sender.is_catching_up(PeerId(4)), "it takes part like all others");
+    assert!(!sender.is_catching_up(PeerId(4)), "it has caught up");
 }
 
 #[test]
-fn a_past_that_cannot_be_read_costs_the_latecomer_its_session_and_nobody_else() {
+fn a_past_that_cannot_be_read_ends_the_session_of_the_late_consumer_alone() {
     for (frames, then) in [(3, Some("the disk is gone")), (3, None)] {
         let (mut sender, mut late) = late();
         while sender.poll_event().is_some() {}
@@ -119,7 +119,7 @@ fn a_past_that_cannot_be_read_costs_the_latecomer_its_session_and_nobody_else() 
 }
 
 #[test]
-fn a_past_that_is_not_what_was_sent_is_noticed() {
+fn a_past_that_differs_from_what_was_sent_ends_the_session_of_its_reader() {
     let (mut sender, mut late) = late();
     let other: OpenPast = Box::new(|from| {
         let (to, read) = mpsc::channel(64);
@@ -138,7 +138,7 @@ fn a_past_that_is_not_what_was_sent_is_noticed() {
 }
 
 #[test]
-fn frames_that_cannot_be_are_refused() {
+fn bodies_that_no_data_frame_has_are_refused() {
     let (mut sender, _) = late();
     let rewind = sender.poll_rewind().expect("it wants the past");
     let short = bytes::BytesMut::new();

@@ -13,7 +13,7 @@ fn threads_that_contend_for_it_lose_no_update() {
     assert_eq!(*lock.lock(), 200_000);
 }
 
-/// The wait goes through all its stages, and ends.
+/// The waiter spins, yields and sleeps, and then gets the lock.
 #[test]
 fn a_holder_that_is_slow_is_waited_for() {
     let (lock, waits) = (SpinLock::new(false), AtomicBool::new(false));
@@ -26,7 +26,7 @@ fn a_holder_that_is_slow_is_waited_for() {
         while !waits.load(Ordering::Acquire) {
             std::thread::yield_now();
         }
-        // Many naps long.
+        // Longer than all stages of the wait.
         std::thread::park_timeout(40 * NAP);
         *held = true;
         drop(held);
@@ -35,7 +35,7 @@ fn a_holder_that_is_slow_is_waited_for() {
 }
 
 #[test]
-fn a_panic_of_the_holder_lets_it_go() {
+fn a_panic_of_the_holder_unlocks() {
     let lock = SpinLock::new(7);
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let _held = lock.lock();
