@@ -1,9 +1,10 @@
-//! A sliding window protocol over NATS core pub/sub: streams from one publisher to one or many consumers,
-//! in order, without loss, and at the pace of the slowest consumer.
+//! A sliding window protocol over NATS core pub/sub: streams from one publisher to one or many
+//! consumers, in order, without loss, and at the pace of the slowest consumer.
 //!
-//! NATS core is fast and drops messages: when a publisher outruns a subscriber, the client's queue overflows.
-//! Here each consumer grants credit, and the publisher never sends more than that. The publisher retransmits
-//! what was lost. Many small messages share a frame, which makes a stream of them faster than plain NATS.
+//! NATS core is fast and drops messages: when a publisher outruns a subscriber, the client's queue
+//! overflows. Here each consumer grants credit, and the publisher never sends more than that. The
+//! publisher retransmits what was lost. Many small messages share a frame, which makes a stream of
+//! them faster than plain NATS.
 //!
 //! ```text
 //!   try_send ->+- packer ----+   swp.data.<stream>      +- reassembly -+-> next()
@@ -42,17 +43,19 @@
 //! # Layers
 //! - [`wire`] turns bytes into frames and back.
 //! - [`proto`] holds the state machines of both roles, without clock, thread or socket.
-//! - `link` is the boundary to what carries frames. The link over an async-nats client is the first.
+//! - `link` is the boundary to what carries frames. The link over an async-nats client is the
+//!   first.
 //! - `driver` runs the state machines over a link, and `api` is what applications use.
 //!
-//! With `default-features = false` only `wire` and `proto` remain. Feature `sim` adds a seeded network to test
-//! them, and code built on them.
+//! With `default-features = false` only `wire` and `proto` remain. Feature `sim` adds a seeded
+//! network to test them, and code built on them.
 //!
 //! # Limits
-//! - A stream has one publisher, and consumers that take part from its start, or as [`LateJoin`] says.
-//! - Nothing is stored. A consumer whose process died can [resume](SubscribeConfig::resume) while its publisher
-//!   retains what the consumer lacks, or can read it again. A publisher whose process died can
-//!   [resume](PublishConfig::resume) where its source can be read again.
+//! - A stream has one publisher, and consumers that take part from its start, or as [`LateJoin`]
+//!   says.
+//! - Nothing is stored. A consumer whose process died can [resume](SubscribeConfig::resume) while
+//!   its publisher retains what the consumer lacks, or can read it again. A publisher whose process
+//!   died can [resume](PublishConfig::resume) where its source can be read again.
 //! - A message has 0 bytes to 64 MiB (by default), whatever the broker's `max_payload` is.
 //! - A key authenticates frames; it does not encrypt them. Use TLS to the broker for that.
 #![forbid(unsafe_code)]

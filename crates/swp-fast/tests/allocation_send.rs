@@ -1,4 +1,5 @@
-//! What a producer's thread allocates to send: one buffer for each frame, however many messages share it.
+//! What a producer's thread allocates to send: one buffer for each frame, however many messages
+//! share it.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first failure")]
 
@@ -12,8 +13,8 @@ use swp_fast::{Endpoint, EndpointConfig, PublishConfig, Publisher, SubscribeConf
 /// Half of what the packer holds: no message is refused.
 const BURST_BYTES: usize = 512 << 10;
 
-/// What the first message allocates beside the buffer of its frame, where it leaves in this thread: what the
-/// retransmit queue and the NATS client share of the frame and of its subject.
+/// What the first message allocates beside the buffer of its frame, where it leaves in this thread:
+/// what the retransmit queue and the NATS client share of the frame and of its subject.
 const SENT_AT_ONCE: u64 = 4;
 
 async fn endpoint(server: &NatsServer) -> Endpoint {

@@ -1,4 +1,5 @@
-//! Streams over a real nats-server: what users see, and what happens when the broker or a peer fails.
+//! Streams over a real nats-server: what users see, and what happens when the broker or a consumer
+//! fails.
 
 use std::time::Duration;
 
@@ -16,13 +17,13 @@ use swp_fast::{
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 async fn endpoint(server: &NatsServer) -> Result<Endpoint, Failure> {
-    // Reconnect quickly: a test that restarts the broker should not wait for the usual back-off.
+    // Quick reconnects: a test that restarts the broker does not wait for the usual back-off.
     let options = ConnectOptions::new().reconnect_delay_callback(|_| Duration::from_millis(20));
     let client = options.connect(server.url()).await?;
     Ok(Endpoint::new(client, EndpointConfig::default()).await?)
 }
 
-/// A publisher and its one consumer, joined.
+/// A publisher that one consumer has joined.
 async fn pair(
     server: &NatsServer,
     publish: PublishConfig,
@@ -34,7 +35,7 @@ async fn pair(
     Ok((publisher, subscriber))
 }
 
-/// Message `n`: its number, and as many bytes as `len` says.
+/// Message `n`: its number, filled up to `len` bytes.
 fn message(n: u64, len: usize) -> Vec<u8> {
     let mut bytes = n.to_be_bytes().to_vec();
     bytes.resize(len.max(8), n as u8);
@@ -60,7 +61,7 @@ async fn transfer(
     sent
 }
 
-/// Receives `count` messages, checks each, and the end.
+/// Receives and checks `count` messages, and then the end.
 async fn receive(
     mut subscriber: Subscriber,
     count: u64,
@@ -87,11 +88,11 @@ async fn every_message_arrives_in_order() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a frame holds follows the consumers: three messages of 16 KiB where two have the stream, one where
-/// one has it. All is queued before anybody joins, so that no timing decides.
+/// A frame holds three messages of 16 KiB where two consumers have the stream, and one message
+/// where one consumer has it. Everything is queued before a consumer joins, so that no timing
+/// decides.
 #[tokio::test]
-async fn large_messages_share_frames_where_several_consumers_have_the_stream() -> Result<(), Failure>
-{
+async fn large_messages_share_frames_for_several_consumers() -> Result<(), Failure> {
     const MESSAGES: u64 = 30;
     let len = |_| 16 << 10;
     let server = NatsServer::start()?;
@@ -116,7 +117,7 @@ async fn large_messages_share_frames_where_several_consumers_have_the_stream() -
 }
 
 #[tokio::test]
-async fn one_thread_is_enough() -> Result<(), Failure> {
+async fn a_stream_runs_on_one_thread() -> Result<(), Failure> {
     let server = NatsServer::start()?;
     let (publisher, subscriber) =
         pair(&server, PublishConfig::default(), SubscribeConfig::default()).await?;
@@ -124,7 +125,7 @@ async fn one_thread_is_enough() -> Result<(), Failure> {
 }
 
 #[test]
-fn it_runs_inside_a_tokio_uring_runtime() -> Result<(), Failure> {
+fn a_stream_runs_inside_a_tokio_uring_runtime() -> Result<(), Failure> {
     let server = NatsServer::start()?;
     tokio_uring::start(async {
         let (publisher, subscriber) =
@@ -139,12 +140,12 @@ async fn large_messages_pass_a_broker_with_a_small_max_payload() -> Result<(), F
     let (publisher, subscriber) =
         pair(&server, PublishConfig::default(), SubscribeConfig::default()).await?;
     assert!(publisher.max_body_bytes() < 8192);
-    // From less than a frame to a hundred of them.
+    // From less than a frame to a hundred frames.
     transfer(&publisher, subscriber, 60, |n| 1 << (n % 20)).await
 }
 
 #[tokio::test]
-async fn a_message_beyond_the_bound_is_refused_and_the_stream_goes_on() -> Result<(), Failure> {
+async fn a_message_beyond_the_bound_is_refused_and_the_stream_continues() -> Result<(), Failure> {
     let server = NatsServer::start()?;
     let mut config = PublishConfig::default();
     config.max_message_bytes = 1000;
@@ -157,7 +158,7 @@ async fn a_message_beyond_the_bound_is_refused_and_the_stream_goes_on() -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_killed_and_restarted_costs_nothing() -> Result<(), Failure> {
+async fn a_broker_that_is_killed_and_restarted_loses_no_message() -> Result<(), Failure> {
     let mut server = NatsServer::start()?;
     let (publisher, mut subscriber) =
         pair(&server, PublishConfig::default(), SubscribeConfig::default()).await?;
@@ -183,7 +184,7 @@ async fn a_broker_that_is_killed_and_restarted_costs_nothing() -> Result<(), Fai
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consumer_that_does_not_read_stops_the_producer() -> Result<(), Failure> {
+async fn a_consumer_that_does_not_read_causes_back_pressure() -> Result<(), Failure> {
     let server = NatsServer::start()?;
     let events = ClientEvents::default();
     let client = events.attach(ConnectOptions::new()).connect(server.url()).await?;
@@ -202,8 +203,8 @@ async fn a_consumer_that_does_not_read_stops_the_producer() -> Result<(), Failur
         tokio::task::yield_now().await;
     };
     assert_eq!(blocked, TrySendError::Blocked);
-    // The window, the queue, and a batch between them: no more than that was ever taken.
-    assert!(sent * 1000 < (64 << 10) + (2 << 20), "{sent} messages were taken");
+    // No more was accepted than the window, the queue and a batch between them hold.
+    assert!(sent * 1000 < (64 << 10) + (2 << 20), "{sent} messages were accepted");
     let read = async {
         for n in 0..sent {
             let received = subscriber.next().await.ok_or("the stream ended")??;
@@ -240,26 +241,26 @@ async fn a_consumer_that_leaves_ends_the_session_with_its_name() -> Result<(), F
     config.name = "alice".to_owned();
     let (publisher, subscriber) = pair(&server, PublishConfig::default(), config).await?;
     drop(subscriber);
-    let error = publisher.over().await.expect_err("the only consumer has left");
+    let error = publisher.over().await.expect_err("the only consumer left");
     assert!(error.to_string().contains("lost consumer alice"), "{error}");
     assert!(publisher.send("x").await.is_err());
     Ok(())
 }
 
 #[tokio::test]
-async fn a_publisher_that_is_dropped_tells_its_consumers() -> Result<(), Failure> {
+async fn consumers_of_a_dropped_publisher_get_an_error() -> Result<(), Failure> {
     let server = NatsServer::start()?;
     let (publisher, mut subscriber) =
         pair(&server, PublishConfig::default(), SubscribeConfig::default()).await?;
     drop(publisher);
-    let last = subscriber.next().await.ok_or("an unfinished stream must not just end")?;
+    let last = subscriber.next().await.ok_or("an unfinished stream ended without an error")?;
     assert!(matches!(last, Err(ReceiveError::Protocol(_))), "{last:?}");
     assert!(subscriber.next().await.is_none());
     Ok(())
 }
 
 #[tokio::test]
-async fn another_key_is_no_key() -> Result<(), Failure> {
+async fn a_consumer_with_another_key_finds_no_publisher() -> Result<(), Failure> {
     let server = NatsServer::start()?;
     let mut publish = PublishConfig::default();
     publish.key = Some(Key::derive(b"the right one"));

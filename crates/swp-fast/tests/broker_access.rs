@@ -1,5 +1,5 @@
-//! Brokers that do not let everybody in: TLS, and users with permissions. What a stream needs is little
-//! and stated in the README; what is missing is named in the error.
+//! Brokers that restrict access: TLS, and users with permissions. The README states the permissions
+//! that a stream needs. The error names a permission that is missing.
 
 mod broker_support;
 
@@ -18,7 +18,7 @@ use swp_fast::{
 
 const COUNT: u64 = 5_000;
 
-/// A certificate authority, and certificates that it has signed, as files.
+/// A certificate authority and certificates signed by it, as files.
 struct Certificates(tempfile::TempDir);
 
 impl Certificates {
@@ -43,7 +43,7 @@ impl Certificates {
         self.0.path().join(name)
     }
 
-    /// A server that shows its certificate and wants to see one of the same authority.
+    /// A server that shows its certificate and demands one of the same authority.
     fn server(&self) -> Result<NatsServer, Failure> {
         let path = |name: &str| self.path(name).display().to_string();
         let tls = format!(
@@ -83,7 +83,7 @@ async fn a_stream_over_tls_survives_a_restart() -> Result<(), Failure> {
 }
 
 #[tokio::test]
-async fn without_the_right_certificates_there_is_no_connection() -> Result<(), Failure> {
+async fn a_client_without_the_right_certificates_is_refused() -> Result<(), Failure> {
     let (files, others) = (Certificates::new()?, Certificates::new()?);
     let server = files.server()?;
     for (name, client) in [
@@ -96,13 +96,13 @@ async fn without_the_right_certificates_there_is_no_connection() -> Result<(), F
         ("no client certificate", with_tls(&files.path("ca.pem"))),
     ] {
         let connected = within(client.connect(server.url())).await?;
-        assert!(connected.is_err(), "{name} was let in");
+        assert!(connected.is_err(), "{name} was accepted");
     }
     Ok(())
 }
 
-/// One user for each line: name, what it may publish to, what it may subscribe to. The permissions of
-/// `publisher` and `consumer` are those that the README states.
+/// One user in each line: name, subjects to publish to, subjects to subscribe to. The README states
+/// the permissions of `publisher` and `consumer`.
 const USERS: [(&str, &str, &str); 6] = [
     ("publisher", r#""swp.data.s", "swp.ctl.s", "swp.peer.s.*""#, r#""swp.ctl.s", "swp.peer.s.*""#),
     ("consumer", r#""swp.ctl.s""#, r#""swp.data.s", "swp.peer.s.*""#),
@@ -140,7 +140,7 @@ async fn the_permissions_in_the_readme_are_enough() -> Result<(), Failure> {
     let mut window = SubscribeConfig::default();
     window.window_bytes = 256 << 10;
     let (publisher, mut subscriber) = join(&here, PublishConfig::default(), &there, window).await?;
-    // The claim, its objection, and repairs need permissions too.
+    // The claim, the objection to it, and retransmissions need permissions as well.
     let second = endpoint_as(&server, "publisher").await?;
     let second = second.publish("s", PublishConfig::default()).await;
     assert!(matches!(second, Err(PublishError::Session(SessionError::Protocol(_)))), "{second:?}");
@@ -158,13 +158,13 @@ fn denied(publishing: bool, subject: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_publisher_without_permission_is_told_the_subject() -> Result<(), Failure> {
+async fn the_error_of_a_publisher_without_permission_names_the_subject() -> Result<(), Failure> {
     let server = server_with_users()?;
     let stranger = endpoint_as(&server, "stranger").await?;
     let error = within(stranger.publish("s", PublishConfig::default())).await?;
     let error = error.expect_err("a stranger").to_string();
     assert_eq!(error, denied(false, "swp.ctl.s"));
-    // This one notices when there is something to send.
+    // A publisher that may not publish data finds out when it sends.
     let here = endpoint_as(&server, "no-data").await?;
     let publisher = here.publish("s", PublishConfig::default()).await?;
     let error = within(publisher.ready()).await?.expect_err("it cannot announce itself");
@@ -173,7 +173,7 @@ async fn a_publisher_without_permission_is_told_the_subject() -> Result<(), Fail
 }
 
 #[tokio::test]
-async fn a_consumer_without_permission_is_told_the_subject() -> Result<(), Failure> {
+async fn the_error_of_a_consumer_without_permission_names_the_subject() -> Result<(), Failure> {
     let server = server_with_users()?;
     for (user, subject) in [("stranger", "swp.data.s"), ("deaf", "swp.data.s")] {
         let endpoint = endpoint_as(&server, user).await?;
@@ -185,12 +185,11 @@ async fn a_consumer_without_permission_is_told_the_subject() -> Result<(), Failu
     }
     let endpoint = endpoint_as(&server, "no-inbox").await?;
     let error = within(endpoint.subscribe("s", SubscribeConfig::default())).await?;
-    let error = error.expect_err("it cannot be answered").to_string();
+    let error = error.expect_err("its inbox is denied").to_string();
     assert!(error.starts_with(&denied(false, "swp.peer.s.")[..70]), "{error}");
     Ok(())
 }
 
-/// A denial on one stream is nothing to another over the same client.
 #[tokio::test]
 async fn a_denial_ends_the_stream_that_it_concerns_and_no_other() -> Result<(), Failure> {
     let server = server_with_users()?;

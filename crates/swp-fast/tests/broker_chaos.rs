@@ -1,5 +1,6 @@
-//! Streams over a real broker, through a proxy that loses, repeats, reorders, corrupts and delays their
-//! messages, or breaks their connections. Whatever it does, the content is exact, or an error says why not.
+//! Streams over a real broker, through a proxy that drops, duplicates, reorders, corrupts and
+//! delays their messages, or cuts their connections. The content is exact, or an error says why
+//! not.
 
 mod broker_support;
 
@@ -16,20 +17,21 @@ use nats_child::{NatsCluster, NatsServer};
 use swp_fast::wire::Integrity;
 use swp_fast::{Endpoint, EndpointConfig, PublishConfig, Publisher, SubscribeConfig, Subscriber};
 
-/// Some 2,500 frames of 1 KiB: 1 % is enough to be sure of each fault, in both directions.
+/// Messages of some 2,500 frames of 1 KiB. A rate of 1 % brings about each fault in both
+/// directions.
 const COUNT: u64 = 6_000;
 
-/// Tried one after the other.
+/// The seeds of the proxies.
 const SEEDS: [u64; 3] = [1, 2, 3];
 
-/// Frames of 1 KiB: more frames meet more faults.
+/// Frames of 1 KiB, so that there are many to be harmed.
 fn small_frames() -> PublishConfig {
     let mut config = PublishConfig::default();
     config.frame_bytes = 1024;
     config
 }
 
-/// A broker, a proxy before it for each side, and a stream from one to the other.
+/// A broker, a proxy for the publisher and one for the consumer, and a stream between them.
 struct Chaos {
     server: NatsServer,
     proxies: [ChaosProxy; 2],
@@ -45,7 +47,8 @@ impl Chaos {
         let (here, there) =
             (endpoint_at(&[proxies[0].url()]).await?, endpoint_at(&[proxies[1].url()]).await?);
         let mut window = SubscribeConfig::default();
-        // Close behind the publisher, so that faults meet the stream and not its tail.
+        // A small window keeps the consumer close behind the publisher, so that faults meet the
+        // whole stream.
         window.window_bytes = 256 << 10;
         let (publisher, subscriber) = join(&here, publish, &there, window).await?;
         Ok(Chaos { server, proxies, publisher, subscriber })
@@ -57,7 +60,7 @@ impl Chaos {
         }
     }
 
-    /// What both proxies have done.
+    /// What both proxies did.
     fn counts(&self) -> [Counts; 2] {
         [self.proxies[0].counts(), self.proxies[1].counts()]
     }
@@ -69,7 +72,8 @@ impl Chaos {
     }
 }
 
-/// A whole stream under `faults`, for each seed; `happened` says how often they did.
+/// Transfers a stream under `faults`, for each seed. Every count that `happened` returns must be
+/// positive.
 async fn exact_under(
     faults: Faults,
     happened: impl Fn(&Counts) -> Vec<u64>,
@@ -121,9 +125,8 @@ async fn all_at_once() -> Result<(), Failure> {
     exact_under(Faults::all(0.01), each).await
 }
 
-/// The other digest finds flipped bits too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn corruption_with_crc32c() -> Result<(), Failure> {
+async fn crc32c_finds_flipped_bits() -> Result<(), Failure> {
     let mut config = small_frames();
     config.integrity = Integrity::Crc32c;
     let mut chaos = Chaos::start(4, config).await?;
@@ -133,7 +136,8 @@ async fn corruption_with_crc32c() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Repairs go to the one that missed the frame; the other gets the stream once.
+/// Retransmissions go to the consumer that missed the frame. The other consumer gets the stream
+/// once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lossy_consumer_beside_a_good_one() -> Result<(), Failure> {
     let server = NatsServer::start()?;
@@ -156,8 +160,8 @@ async fn a_lossy_consumer_beside_a_good_one() -> Result<(), Failure> {
     let fine = within(fine).await???;
     within(sending).await???;
     let stats = publisher.stats();
-    let repeated: Vec<u64> = stats.consumers.iter().map(|consumer| consumer.retransmits).collect();
-    assert!(repeated.contains(&0) && stats.retransmits > 0, "{repeated:?}");
+    let each: Vec<u64> = stats.consumers.iter().map(|consumer| consumer.retransmits).collect();
+    assert!(each.contains(&0) && stats.retransmits > 0, "{each:?}");
     assert_eq!((fine.duplicates, fine.out_of_order), (0, 0));
     Ok(())
 }
@@ -171,8 +175,8 @@ async fn connections_cut_on_either_side() -> Result<(), Failure> {
         receive(&mut chaos.subscriber, range).await?;
         let proxy = &chaos.proxies[part as usize % 2];
         assert_eq!(proxy.cut_all(), 1, "part {part}");
-        // What comes next may be here already; what comes later needs the connection.
-        until("it is back", || proxy.counts().accepted == part / 2 + 2).await?;
+        // The next messages may be here already. Later ones need the connection.
+        until("the client has reconnected", || proxy.counts().accepted == part / 2 + 2).await?;
     }
     receive_rest(&mut chaos.subscriber, COUNT * 6 / 7, COUNT).await?;
     within(sending).await???;
@@ -181,7 +185,7 @@ async fn connections_cut_on_either_side() -> Result<(), Failure> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cut_while_everything_else_goes_wrong_too() -> Result<(), Failure> {
+async fn cuts_and_a_restart_amid_all_other_faults() -> Result<(), Failure> {
     let mut chaos = Chaos::start(6, small_frames()).await?;
     chaos.set_faults(&Faults::all(0.01));
     let sending = send(&chaos.publisher, COUNT);
@@ -203,47 +207,47 @@ async fn connections_refused_for_a_while() -> Result<(), Failure> {
     let proxy = &chaos.proxies[1];
     proxy.refuse(true);
     proxy.cut_all();
-    until("it has tried in vain", || proxy.counts().refused >= 5).await?;
+    until("the client was refused", || proxy.counts().refused >= 5).await?;
     proxy.refuse(false);
     receive_rest(&mut chaos.subscriber, COUNT / 2, COUNT).await?;
     within(sending).await??
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn either_side_stands_still_for_a_while() -> Result<(), Failure> {
+async fn publisher_and_consumer_are_stalled_for_a_while() -> Result<(), Failure> {
     let mut chaos = Chaos::start(8, small_frames()).await?;
     let sending = send(&chaos.publisher, COUNT);
     for part in 0..2 {
         let range = COUNT * part / 3..COUNT * (part + 1) / 3;
         receive(&mut chaos.subscriber, range).await?;
         chaos.proxies[part as usize].stall(true);
-        let asked = chaos.publisher.stats().probes;
+        let probes = chaos.publisher.stats().probes;
         let publisher = Arc::clone(&chaos.publisher);
-        until("the publisher has asked in vain", || publisher.stats().probes >= asked + 3).await?;
+        until("probes go unanswered", || publisher.stats().probes >= probes + 3).await?;
         chaos.proxies[part as usize].stall(false);
     }
     receive_rest(&mut chaos.subscriber, COUNT * 2 / 3, COUNT).await?;
     within(sending).await??
 }
 
-/// Nothing at all comes through, though both connections are there.
+/// Drops everything while both connections stay. Returns the errors of publisher and consumer.
 async fn silence(config: PublishConfig) -> Result<(String, String), Failure> {
     let mut chaos = Chaos::start(9, config).await?;
     let sending = send(&chaos.publisher, u64::MAX);
     receive(&mut chaos.subscriber, 0..100).await?;
     chaos.set_faults(&Faults { drop: 1.0, ..Faults::default() });
     let received = loop {
-        match within(chaos.subscriber.next()).await?.ok_or("an end that cannot be")? {
+        match within(chaos.subscriber.next()).await?.ok_or("the stream ended without an error")? {
             Ok(_) => {}
             Err(error) => break error.to_string(),
         }
     };
-    let sent = within(sending).await??.expect_err("it cannot go on");
+    let sent = within(sending).await??.expect_err("the session ended");
     Ok((sent.to_string(), received))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_network_ends_both_sides_with_a_reason() -> Result<(), Failure> {
+async fn a_silent_network_ends_both_sessions_with_a_reason() -> Result<(), Failure> {
     let mut config = small_frames();
     config.keep_alive = Duration::from_millis(100);
     config.idle_timeout = Duration::from_secs(1);
@@ -254,7 +258,7 @@ async fn a_silent_network_ends_both_sides_with_a_reason() -> Result<(), Failure>
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consumer_cut_off_for_too_long_ends_both_sides_with_a_reason() -> Result<(), Failure> {
+async fn a_consumer_cut_off_for_too_long_ends_both_sessions_with_a_reason() -> Result<(), Failure> {
     let server = NatsServer::start()?;
     let proxy = ChaosProxy::start(server.port(), 1)?;
     let mut outage = EndpointConfig::default();
@@ -270,17 +274,17 @@ async fn a_consumer_cut_off_for_too_long_ends_both_sides_with_a_reason() -> Resu
     receive(&mut subscriber, 0..1).await?;
     proxy.refuse(true);
     proxy.cut_all();
-    let received = within(subscriber.next()).await?.ok_or("an end that cannot be")?;
+    let received = within(subscriber.next()).await?.ok_or("the stream ended without an error")?;
     let received = received.expect_err("nothing was sent").to_string();
     assert!(received.contains("the connection to NATS was lost"), "{received}");
-    let sent = within(publisher.over()).await?.expect_err("its consumer is gone").to_string();
+    let sent = within(publisher.over()).await?.expect_err("its consumer timed out").to_string();
     assert!(sent.contains("lost consumer") && sent.contains("nothing heard for"), "{sent}");
     Ok(())
 }
 
-/// A client that learned of the cluster's other servers would go around the proxy.
+/// A client that learned of the cluster's other servers would connect past the proxy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_goes_around_the_proxy() -> Result<(), Failure> {
+async fn no_client_connects_past_the_proxy() -> Result<(), Failure> {
     let cluster = NatsCluster::start(2)?;
     let proxy = ChaosProxy::start(cluster[0].port(), 1)?;
     let client = options().connect(proxy.url()).await?;

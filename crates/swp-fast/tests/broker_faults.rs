@@ -1,5 +1,5 @@
-//! What a stream makes of a broker that dies, stands still, leaves, or is set to be strict: all of it
-//! arrives, in order and once. Faults of the network are in `broker_chaos.rs`.
+//! Streams over a broker that dies, stops, shuts down, or has strict limits: every message arrives,
+//! in order and once. Faults of the network are in `broker_chaos.rs`.
 
 mod broker_support;
 
@@ -17,11 +17,11 @@ use swp_fast::{
     SubscribeConfig, SubscribeError, TrySendError,
 };
 
-/// Some 10 MB: enough to be in mid-stream when the fault comes, and still quick unoptimised.
+/// Messages of some 10 MB in all: enough to be in mid-stream when the fault comes, and quick
+/// without optimisation.
 const COUNT: u64 = 25_000;
 
-/// A consumer that the publisher is never far ahead of (1 MiB, and what is queued), so that it is in
-/// mid-stream when the consumer is.
+/// A consumer with a window of 1 MiB, so that the publisher is in mid-stream when the consumer is.
 fn close_behind() -> SubscribeConfig {
     let mut config = SubscribeConfig::default();
     config.window_bytes = 1 << 20;
@@ -61,7 +61,7 @@ async fn a_broker_killed_before_the_handshake_and_before_the_end() -> Result<(),
     let last = publisher.send(message(0)).await?;
     within(publisher.acked(last)).await??;
     server.kill()?;
-    // FIN goes nowhere; it is said again.
+    // This FIN is lost, and the publisher sends another.
     let finishing = tokio::spawn(async move { publisher.finish().await });
     receive(&mut subscriber, 0..1).await?;
     server.restart()?;
@@ -70,7 +70,7 @@ async fn a_broker_killed_before_the_handshake_and_before_the_end() -> Result<(),
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_does_not_come_back_ends_both_sides() -> Result<(), Failure> {
+async fn a_broker_that_does_not_come_back_ends_both_sessions() -> Result<(), Failure> {
     let mut server = NatsServer::start()?;
     let mut config = EndpointConfig::default();
     config.outage_timeout = Duration::from_millis(300);
@@ -81,22 +81,22 @@ async fn a_broker_that_does_not_come_back_ends_both_sides() -> Result<(), Failur
     let sending = send(&publisher, u64::MAX);
     receive(&mut subscriber, 0..1000).await?;
     server.kill()?;
-    // What had arrived before is delivered first.
+    // What arrived before is delivered first.
     let error = loop {
-        match within(subscriber.next()).await?.ok_or("the stream ended as if it were whole")? {
+        match within(subscriber.next()).await?.ok_or("the stream ended without an error")? {
             Ok(_) => {}
             Err(error) => break error.to_string(),
         }
     };
     assert!(error.contains("did not come back"), "{error}");
-    let error = within(sending).await??.expect_err("it cannot go on");
+    let error = within(sending).await??.expect_err("the session ended");
     let closed = SendError::Closed(SessionError::Disconnected);
     assert_eq!(error.downcast_ref(), Some(&closed), "{error}");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_stands_still_for_a_while() -> Result<(), Failure> {
+async fn a_broker_that_is_paused_for_a_while() -> Result<(), Failure> {
     let mut server = NatsServer::start()?;
     let (here, there) = (endpoint_at(&[server.url()]).await?, endpoint_at(&[server.url()]).await?);
     let (publisher, mut subscriber) =
@@ -104,14 +104,14 @@ async fn a_broker_that_stands_still_for_a_while() -> Result<(), Failure> {
     let sending = send(&publisher, COUNT);
     receive(&mut subscriber, 0..COUNT / 2).await?;
     server.pause()?;
-    let asked = publisher.stats().probes;
-    until("the publisher has asked in vain", || publisher.stats().probes >= asked + 4).await?;
+    let probes = publisher.stats().probes;
+    until("probes go unanswered", || publisher.stats().probes >= probes + 4).await?;
     server.resume()?;
     receive_rest(&mut subscriber, COUNT / 2, COUNT).await?;
     within(sending).await??
 }
 
-/// Large enough that a consumer that stands still leaves more with the broker than sockets take.
+/// Windows so large that the broker queues more for a stopped consumer than sockets hold.
 fn large_windows() -> (PublishConfig, SubscribeConfig) {
     let (mut publish, mut subscribe) = (PublishConfig::default(), SubscribeConfig::default());
     publish.retained_bytes = 48 << 20;
@@ -119,7 +119,7 @@ fn large_windows() -> (PublishConfig, SubscribeConfig) {
     (publish, subscribe)
 }
 
-/// A consumer that stands still, with a broker that disconnects it for `verdict`.
+/// A stopped consumer, which the broker disconnects for `verdict`.
 async fn a_stopped_consumer_is_cut_off(line: &str, verdict: &str) -> Result<(), Failure> {
     let server = NatsServer::builder().config_line(line).start()?;
     let proxy = ChaosProxy::start(server.port(), 1)?;
@@ -134,7 +134,7 @@ async fn a_stopped_consumer_is_cut_off(line: &str, verdict: &str) -> Result<(), 
     proxy.stall(false);
     receive_rest(&mut subscriber, 1000, count).await?;
     within(sending).await???;
-    assert!(publisher.stats().retransmits > 0, "what the broker threw away was repeated");
+    assert!(publisher.stats().retransmits > 0, "what the broker dropped was retransmitted");
     Ok(())
 }
 
@@ -160,8 +160,8 @@ async fn a_window_within_max_pending_is_never_cut_off() -> Result<(), Failure> {
     let sending = send(&publisher, COUNT);
     receive(&mut subscriber, 0..1000).await?;
     proxy.stall(true);
-    let asked = publisher.stats().probes;
-    until("the publisher has asked in vain", || publisher.stats().probes >= asked + 2).await?;
+    let probes = publisher.stats().probes;
+    until("probes go unanswered", || publisher.stats().probes >= probes + 2).await?;
     proxy.stall(false);
     receive_rest(&mut subscriber, 1000, COUNT).await?;
     within(sending).await???;
@@ -191,8 +191,8 @@ async fn a_broker_that_skips_a_slow_consumer() -> Result<(), Failure> {
         receive(&mut slow, at..count * part / 3).await?;
         at = count * part / 3;
         proxy.stall(true);
-        let asked = publisher.stats().probes;
-        until("the publisher has asked in vain", || publisher.stats().probes >= asked + 2).await?;
+        let probes = publisher.stats().probes;
+        until("probes go unanswered", || publisher.stats().probes >= probes + 2).await?;
         proxy.stall(false);
     }
     receive_rest(&mut slow, at, count).await?;
@@ -213,7 +213,7 @@ async fn a_subscription_too_small_for_the_window_is_refused() -> Result<(), Fail
     Ok(())
 }
 
-/// The smallest subscription that does: one window and the reserve.
+/// The smallest subscription that is accepted: one window and the reserve.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_subscription_is_never_overrun() -> Result<(), Failure> {
     let server = NatsServer::start()?;
@@ -234,9 +234,11 @@ async fn a_small_subscription_is_never_overrun() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The endpoint was told of a capacity that the client does not have: what the client drops is repaired.
+/// The endpoint is configured with a capacity that the client does not have. The publisher
+/// retransmits what the client drops.
 #[tokio::test]
-async fn a_subscription_of_64_that_was_said_to_be_larger() -> Result<(), Failure> {
+async fn what_a_subscription_smaller_than_configured_drops_is_retransmitted() -> Result<(), Failure>
+{
     let server = NatsServer::start()?;
     let events = ClientEvents::default();
     let client = events.attach(options().subscription_capacity(64));
@@ -252,7 +254,7 @@ async fn a_subscription_of_64_that_was_said_to_be_larger() -> Result<(), Failure
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lame_duck_hands_its_clients_to_another() -> Result<(), Failure> {
+async fn clients_of_a_lame_duck_reconnect_to_another_node() -> Result<(), Failure> {
     let describe = || NatsServer::builder().config_line("lame_duck_grace_period: \"1ms\"");
     let mut cluster = NatsCluster::start_with(2, describe)?;
     let urls = cluster.urls();
@@ -262,13 +264,13 @@ async fn a_lame_duck_hands_its_clients_to_another() -> Result<(), Failure> {
     let sending = send(&publisher, COUNT);
     receive(&mut subscriber, 0..COUNT / 2).await?;
     cluster[0].lame_duck()?;
-    until("the lame duck has gone", || !cluster[0].is_running()).await?;
+    until("the lame duck has ended", || !cluster[0].is_running()).await?;
     receive_rest(&mut subscriber, COUNT / 2, COUNT).await?;
     within(sending).await??
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lame_duck_that_comes_back_on_its_port() -> Result<(), Failure> {
+async fn clients_of_a_lame_duck_reconnect_when_it_is_back_on_its_port() -> Result<(), Failure> {
     let mut server =
         NatsServer::builder().config_line("lame_duck_grace_period: \"1ms\"").start()?;
     let (here, there) = (endpoint_at(&[server.url()]).await?, endpoint_at(&[server.url()]).await?);
@@ -277,14 +279,14 @@ async fn a_lame_duck_that_comes_back_on_its_port() -> Result<(), Failure> {
     let sending = send(&publisher, COUNT);
     receive(&mut subscriber, 0..COUNT / 2).await?;
     server.lame_duck()?;
-    until("the lame duck has gone", || !server.is_running()).await?;
+    until("the lame duck has ended", || !server.is_running()).await?;
     server.restart()?;
     receive_rest(&mut subscriber, COUNT / 2, COUNT).await?;
     within(sending).await??
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_that_loses_the_node_of_either_side() -> Result<(), Failure> {
+async fn a_cluster_that_loses_the_node_of_publisher_and_consumer() -> Result<(), Failure> {
     let mut cluster = NatsCluster::start(3)?;
     let mut urls = cluster.urls();
     let here = endpoint_at(&urls).await?;
@@ -304,7 +306,7 @@ async fn a_cluster_that_loses_the_node_of_either_side() -> Result<(), Failure> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn try_send_says_blocked_while_the_broker_is_away() -> Result<(), Failure> {
+async fn try_send_is_blocked_while_the_broker_is_down() -> Result<(), Failure> {
     let mut server = NatsServer::start()?;
     let (here, there) = (endpoint_at(&[server.url()]).await?, endpoint_at(&[server.url()]).await?);
     let (publisher, mut subscriber) =
@@ -312,7 +314,8 @@ async fn try_send_says_blocked_while_the_broker_is_away() -> Result<(), Failure>
     server.kill()?;
     let mut sent = 0;
     let mut blocked = 0;
-    // Once alone may be a moment's; the bound on what is queued and in flight stops it for good.
+    // One refusal may be momentary. The bound on what is queued and in flight refuses every
+    // message.
     while blocked < 100 {
         match publisher.try_send(&message(sent)) {
             Ok(_) => (sent, blocked) = (sent + 1, 0),
@@ -327,8 +330,8 @@ async fn try_send_says_blocked_while_the_broker_is_away() -> Result<(), Failure>
     Ok(within(finishing).await???)
 }
 
-/// The publisher moves to a node that takes smaller messages than the one that the session began at: the
-/// frames made until then fit nowhere.
+/// The publisher reconnects to a node that accepts smaller messages than the first node. The frames
+/// of the session do not fit there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_with_a_smaller_max_payload_ends_the_session_with_a_reason() -> Result<(), Failure> {
     let nodes = std::cell::Cell::new(0);
@@ -350,12 +353,12 @@ async fn a_node_with_a_smaller_max_payload_ends_the_session_with_a_reason() -> R
     receive(&mut subscriber, 0..COUNT / 2).await?;
     cluster[0].kill()?;
     let received = loop {
-        match within(subscriber.next()).await?.ok_or("the stream ended as if it were whole")? {
+        match within(subscriber.next()).await?.ok_or("the stream ended without an error")? {
             Ok(_) => {}
             Err(error) => break error.to_string(),
         }
     };
-    let sent = within(sending).await??.expect_err("it cannot go on").to_string();
+    let sent = within(sending).await??.expect_err("the session ended").to_string();
     assert!(sent.contains("payload"), "{sent}");
     assert!(received.contains("publisher"), "{received}");
     Ok(())

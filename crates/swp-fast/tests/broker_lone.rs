@@ -1,6 +1,6 @@
-//! Messages that come one at a time, and what comes between them: bursts, several threads, a client without
-//! space. A lone message leaves in the thread that sends it, messages gather while a write is under way, and
-//! order is kept.
+//! Messages that come one at a time, and what comes between them: bursts, several threads, a client
+//! without space. A lone message leaves in the thread that sends it, messages gather while a write
+//! is under way, and order is kept.
 
 mod broker_support;
 
@@ -43,7 +43,8 @@ async fn expect(subscriber: &mut Subscriber, n: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sends lone messages, each read before the next is sent, and bursts. Returns how many frames they took.
+/// Sends lone messages, each read before the next is sent, and bursts. Returns how many frames they
+/// took.
 async fn lone_and_bursts(client_capacity: usize) -> Result<u64, Failure> {
     let server = NatsServer::start()?;
     let (publisher, mut subscriber) = pair(&server, client_capacity).await?;
@@ -75,7 +76,8 @@ async fn lone_messages_and_bursts_keep_their_order() -> Result<(), Failure> {
     lone_and_bursts(CAPACITY).await.map(drop)
 }
 
-/// On one thread the task cannot run amid a burst: what does not leave with the first message gathers.
+/// On one thread the task cannot run amid a burst: what does not leave with the first message
+/// gathers.
 #[tokio::test]
 async fn a_burst_takes_two_frames_at_most() -> Result<(), Failure> {
     let frames = lone_and_bursts(CAPACITY).await?;
@@ -108,7 +110,7 @@ async fn a_lone_message_leaves_without_the_task() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads a little and waits elsewhere in between.
+/// Polls for each message once before it is sent, and reads it after it was acknowledged.
 async fn an_application_that_stops_waiting() -> Result<(), Failure> {
     let server = NatsServer::start()?;
     let (publisher, mut subscriber) = pair(&server, CAPACITY).await?;
@@ -123,13 +125,12 @@ async fn an_application_that_stops_waiting() -> Result<(), Failure> {
 }
 
 #[tokio::test]
-async fn messages_are_acknowledged_after_the_application_has_stopped_waiting() -> Result<(), Failure>
-{
+async fn messages_are_acked_after_the_application_stops_waiting() -> Result<(), Failure> {
     an_application_that_stops_waiting().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_are_acknowledged_on_other_threads_as_well() -> Result<(), Failure> {
+async fn messages_are_acked_on_other_threads_as_well() -> Result<(), Failure> {
     an_application_that_stops_waiting().await
 }
 
@@ -184,8 +185,8 @@ async fn threads_without_a_runtime_keep_the_order_of_each() -> Result<(), Failur
     Ok(())
 }
 
-/// A producer that waits for space is woken also where the message that took the space leaves without the
-/// task.
+/// A producer that waits for space is woken also where the message that took the space leaves
+/// without the task.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_message_beside_a_lone_one_gets_space() -> Result<(), Failure> {
     let server = NatsServer::start()?;

@@ -1,4 +1,5 @@
-//! What ends while NATS is away: it is said when NATS is back, and waits no longer than for an outage.
+//! Sessions that end while NATS is down. The peer is told when NATS is back, and the session waits
+//! for at most the outage time-out.
 
 mod broker_support;
 
@@ -15,7 +16,7 @@ use swp_fast::{
     Endpoint, EndpointConfig, PublishConfig, SenderEvent, SessionError, SubscribeConfig,
 };
 
-/// An endpoint that bears no long outage, and its client.
+/// An endpoint with a short outage time-out, and its client.
 async fn impatient(url: impl AsRef<str>, capacity: usize) -> Result<(Endpoint, Client), Failure> {
     let client = options().client_capacity(capacity).connect(url.as_ref()).await?;
     let mut config = EndpointConfig::default();
@@ -23,12 +24,12 @@ async fn impatient(url: impl AsRef<str>, capacity: usize) -> Result<(Endpoint, C
     Ok((Endpoint::new(client.clone(), config).await?, client))
 }
 
-async fn until_away(client: &Client) -> Result<(), Failure> {
+async fn until_down(client: &Client) -> Result<(), Failure> {
     until("the client has lost its server", || client.connection_state() != State::Connected).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_abort_is_told_when_nats_is_back() -> Result<(), Failure> {
+async fn consumers_are_told_of_an_abort_when_nats_is_back() -> Result<(), Failure> {
     let mut server = NatsServer::start()?;
     let client = options().connect(server.url()).await?;
     let here = Endpoint::new(client.clone(), EndpointConfig::default()).await?;
@@ -38,47 +39,48 @@ async fn an_abort_is_told_when_nats_is_back() -> Result<(), Failure> {
     publisher.send(message(0)).await?;
     receive(&mut subscriber, 0..1).await?;
     server.kill()?;
-    until_away(&client).await?;
+    until_down(&client).await?;
     let aborting = {
         let publisher = Arc::clone(&publisher);
         tokio::spawn(async move { publisher.abort("on purpose").await })
     };
-    // The task has taken the abort up, with nobody to tell it to.
+    // The task has aborted the session, and cannot tell the consumer.
     while !matches!(within(publisher.next_event()).await?, Some(SenderEvent::Failed(_))) {}
     server.restart()?;
-    let told = within(subscriber.next()).await?.ok_or("the stream ended as if it were whole")?;
+    let told = within(subscriber.next()).await?.ok_or("the stream ended without an error")?;
     let told = told.expect_err("nothing was sent").to_string();
     assert!(told.contains("on purpose"), "{told}");
     Ok(within(aborting).await??)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_abort_waits_no_longer_than_for_an_outage() -> Result<(), Failure> {
+async fn an_abort_waits_for_at_most_the_outage_time_out() -> Result<(), Failure> {
     let mut server = NatsServer::start()?;
     let (here, client) = impatient(server.url(), 2048).await?;
     let publisher = here.publish("s", PublishConfig::default()).await?;
     server.kill()?;
-    until_away(&client).await?;
+    until_down(&client).await?;
     within(publisher.abort("on purpose")).await?;
-    // It ended by that, not by the outage.
+    // The abort ended the session, not the outage.
     let over = within(publisher.over()).await?;
     assert!(matches!(over, Err(SessionError::Protocol(_))), "{over:?}");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consumer_that_leaves_waits_no_longer_than_for_an_outage() -> Result<(), Failure> {
+async fn a_consumer_that_leaves_waits_for_at_most_the_outage_time_out() -> Result<(), Failure> {
     let mut server = NatsServer::start()?;
     let here = endpoint_at(&[server.url()]).await?;
     let (there, client) = impatient(server.url(), 2048).await?;
     let (_publisher, subscriber) =
         join(&here, PublishConfig::default(), &there, SubscribeConfig::default()).await?;
     server.kill()?;
-    until_away(&client).await?;
+    until_down(&client).await?;
     within(subscriber.cancel("on purpose")).await
 }
 
-/// The client's queue is not emptied while it has no server: who waits for room in it would wait for ever.
+/// A client without a server does not empty its queue. A publisher that waits for space in the
+/// queue would wait forever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publisher_whose_client_is_full_ends_with_the_outage() -> Result<(), Failure> {
     let server = NatsServer::start()?;

@@ -1,4 +1,4 @@
-//! Several consumers on servers that form a cluster, or of which one is a leaf node of another.
+//! Several consumers at the servers of a cluster, or at a leaf node and its hub.
 #![cfg(feature = "nats")]
 
 mod broker_support;
@@ -10,11 +10,12 @@ use std::sync::Arc;
 use swp_fast::{Endpoint, PublishConfig, SubscribeConfig};
 use tokio::task::JoinSet;
 
-/// Some 10 MB: with a window of 1 MiB the publisher is in mid-stream when a consumer is.
+/// Messages of some 10 MB in all. With a window of 1 MiB the publisher is in mid-stream when a
+/// consumer is.
 const COUNT: u64 = 25_000;
 
-/// Sends the stream from one endpoint to a consumer at each of the others. Does `amid` when the first of
-/// these has got a quarter of it.
+/// Sends the stream from one endpoint to a consumer at each of the others. Calls `amid` when the
+/// first consumer has received a quarter of the stream.
 async fn transfer(
     from: &Endpoint,
     to: &[Endpoint],
@@ -59,7 +60,7 @@ async fn consumers_at_all_nodes_of_a_cluster_that_loses_one() -> Result<(), Fail
         there.push(endpoint_at(&urls).await?);
         urls.rotate_left(1);
     }
-    // The consumer of that node goes on at another.
+    // The consumer at the killed node reconnects to another node.
     transfer(&here, &there, || Ok(cluster[1].kill().map(drop)?)).await
 }
 

@@ -21,14 +21,14 @@ use crate::wire::{PeerId, SessionId};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EndpointConfig {
-    /// The client's `subscription_capacity`, in messages. Beyond it the client drops messages, so no window
-    /// may exceed it. Default 65,536, which is async-nats' own default.
+    /// The client's `subscription_capacity`, in messages. Beyond it the client drops messages, so
+    /// no window may exceed it. Default 65,536, which is async-nats' own default.
     pub subscription_capacity: u64,
     /// How long the connection to NATS may be down before sessions end with an error. Default 60 s.
     pub outage_timeout: Duration,
-    /// The events that were attached to the client's options. With them a session ends, and names the
-    /// subject, when the server denies a permission. Without them the session waits forever, because NATS
-    /// answers neither a publish nor a subscribe that it denies. Default none.
+    /// The events that were attached to the client's options. With them a session ends, and names
+    /// the subject, when the server denies a permission. Without them the session waits forever,
+    /// because NATS answers neither a publish nor a subscribe that it denies. Default none.
     pub events: Option<ClientEvents>,
 }
 
@@ -44,9 +44,9 @@ impl Default for EndpointConfig {
 
 /// Publishes and subscribes over one NATS client.
 ///
-/// Begin with [`Self::new`]. Then call [`Self::publish`] and [`Self::subscribe`] for any number of streams,
-/// in any order. Each session runs a task of its own on the tokio runtime of the caller. A clone is cheap and
-/// shares the client.
+/// Begin with [`Self::new`]. Then call [`Self::publish`] and [`Self::subscribe`] for any number of
+/// streams, in any order. Each session runs a task of its own on the tokio runtime of the caller. A
+/// clone is cheap and shares the client.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     link: Arc<dyn Link>,
@@ -68,8 +68,9 @@ impl Endpoint {
         Ok(Endpoint { link: Arc::new(link), config, clock: Clock::start() })
     }
 
-    /// Begins a stream, once the claim time-out has passed without an objection of another publisher.
-    /// Consumers may join from then on. Nothing is sent before `min_consumers` have joined.
+    /// Begins a stream, once the claim time-out has passed without an objection of another
+    /// publisher. Consumers may join from then on. Nothing is sent before `min_consumers` have
+    /// joined.
     ///
     /// # Cancel safety
     /// Dropping the future withdraws the claim. No session is left behind.
@@ -84,16 +85,17 @@ impl Endpoint {
         self.begin(stream, config, None).await
     }
 
-    /// Begins a stream whose source can be read again: `past` opens the source at a sequence number. Consumers
-    /// that were cut off for long can resume then, and late ones can have the whole stream
-    /// ([`crate::LateJoin::FromStart`]).
+    /// Begins a stream whose source can be read again: `past` opens the source at a sequence
+    /// number. Consumers that were cut off for long can resume then, and late ones can have the
+    /// whole stream ([`crate::LateJoin::FromStart`]).
     ///
-    /// Sequence numbers count the bodies given to [`Publisher::send_packed`], in that order, from 0. Nothing
-    /// else can be sent to such a stream.
+    /// Sequence numbers count the bodies given to [`Publisher::send_packed`], in that order, from
+    /// 0. Nothing else can be sent to such a stream.
     ///
     /// Another process can continue such a stream after its publisher's process died. Store what
-    /// [`Publisher::resume_point`] returns, and give it to the next process as [`PublishConfig::resume`]. That
-    /// process sends the body with the sequence number of the resume point first.
+    /// [`Publisher::resume_point`] returns, and give it to the next process as
+    /// [`PublishConfig::resume`]. That process sends the body with the sequence number of the
+    /// resume point first.
     ///
     /// # Cancel safety
     /// As [`Self::publish`].

@@ -60,7 +60,8 @@ pub enum TrySendError {
         /// The length of the message.
         bytes: usize,
     },
-    /// The stream's source has to hold everything that is sent, and only packed bodies come from it.
+    /// The stream's source has to hold everything that is sent, and only packed bodies come from
+    /// it.
     #[error("a stream that can be read again takes packed bodies only: use send_packed")]
     PackedOnly,
     /// The session is over, or finishing.
@@ -78,7 +79,8 @@ pub enum SendError {
         /// The length of the message.
         bytes: usize,
     },
-    /// The stream's source has to hold everything that is sent, and only packed bodies come from it.
+    /// The stream's source has to hold everything that is sent, and only packed bodies come from
+    /// it.
     #[error("a stream that can be read again takes packed bodies only: use send_packed")]
     PackedOnly,
     /// A body of the block is longer than frames of this session take.
@@ -126,8 +128,8 @@ pub enum SubscribeError {
     Random(String),
 }
 
-/// A [`super::Subscriber`] failed before the end of the stream. Everything that it returned before is
-/// complete and in order.
+/// A [`super::Subscriber`] failed before the end of the stream. Everything that it returned before
+/// is complete and in order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiveError {

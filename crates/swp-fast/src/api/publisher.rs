@@ -21,13 +21,14 @@ use crate::proto::{
 /// | Call | Waits | Cost |
 /// |---|---|---|
 /// | [`Self::try_send`] | never | one short lock and one copy, and an allocation for each frame |
-/// | [`Self::send`] | for space | the same, or one reference count for a message that is not packed |
+/// | [`Self::send`] | for space | the same, and no copy of a message that is not packed |
 /// | [`Self::send_packed`] | for space | one header for each body, and no copy |
 ///
-/// Where nothing is under way, the call that sends a message also builds its frame, hashes the frame and hands
-/// it to the NATS client. Otherwise a task does so.
+/// Where nothing is under way, the call that sends a message also builds its frame, hashes the
+/// frame and hands it to the NATS client. Otherwise a task does so.
 ///
-/// A publisher that is dropped before [`Self::finish`] aborts the stream, and the consumers are told.
+/// A publisher that is dropped before [`Self::finish`] aborts the stream, and the consumers are
+/// told.
 pub struct Publisher {
     shared: Arc<PublishShared>,
     events: AsyncMutex<mpsc::Receiver<SenderEvent>>,
@@ -43,8 +44,9 @@ impl Publisher {
         Publisher { shared, events: AsyncMutex::new(events), limits }
     }
 
-    /// Accepts a message by copying it into the open frame. The frame leaves as soon as the link is free, and
-    /// at once where nothing is under way. Needs no runtime, and waits for nothing but another producer's copy.
+    /// Accepts a message by copying it into the open frame. The frame leaves as soon as the link is
+    /// free, and at once where nothing is under way. Needs no runtime, and waits for nothing but
+    /// another producer's copy.
     ///
     /// # Errors
     /// [`TrySendError::Blocked`] is back-pressure: try again when consumers have caught up. See
@@ -74,7 +76,8 @@ impl Publisher {
         }
     }
 
-    /// Copies a message that is not packed with others without holding the lock, if there is space for it.
+    /// Copies a message that is not packed with others without holding the lock, if there is space
+    /// for it.
     #[cold]
     fn push_copy(&self, message: &[u8]) -> Result<Accepted, Refused> {
         self.shared.outbox.lock().packer.admit(message.len())?;
@@ -96,8 +99,8 @@ impl Publisher {
         accepted.position
     }
 
-    /// Accepts a message, and waits for space if need be. A message of more than [`Self::max_packed_bytes`] is
-    /// not copied before its turn.
+    /// Accepts a message, and waits for space if need be. A message of more than
+    /// [`Self::max_packed_bytes`] is not copied before its turn.
     ///
     /// # Cancel safety
     /// A future that is dropped before it resolves has not accepted the message.
@@ -121,10 +124,10 @@ impl Publisher {
         }
     }
 
-    /// Sends bodies that were packed before, a block of a capture for example, without copying them. Headers
-    /// are written into the space in front of each body. A body whose digest is of the session's kind is not
-    /// hashed. The block is dropped when every consumer holds the last of its frames. Returns the position of
-    /// the block, or `None` for a block without bodies.
+    /// Sends bodies that were packed before, a block of a capture for example, without copying
+    /// them. Headers are written into the space in front of each body. A body whose digest is of
+    /// the session's kind is not hashed. The block is dropped when every consumer holds the last of
+    /// its frames. Returns the position of the block, or `None` for a block without bodies.
     ///
     /// # Cancel safety
     /// A future that is dropped before it resolves has not accepted the block, and drops it.
@@ -173,7 +176,8 @@ impl Publisher {
         }
     }
 
-    /// Waits until everything that was accepted so far has gone to the socket, which may need credit.
+    /// Waits until everything that was accepted so far has gone to the socket, which may need
+    /// credit.
     ///
     /// # Cancel safety
     /// Dropping the future has no effect on what was accepted.
@@ -211,12 +215,12 @@ impl Publisher {
         self.until(|progress| progress.claimed).await
     }
 
-    /// Ends the stream after everything that was accepted so far. Returns when every consumer has consumed it.
-    /// Further messages are refused.
+    /// Ends the stream after everything that was accepted so far. Returns when every consumer has
+    /// consumed it. Further messages are refused.
     ///
     /// # Cancel safety
-    /// The stream finishes although the future is dropped, unless the publisher is dropped as well. Wait with
-    /// [`Self::over`] then.
+    /// The stream finishes although the future is dropped, unless the publisher is dropped as well.
+    /// Wait with [`Self::over`] then.
     ///
     /// # Errors
     /// Returns an error if the session ends first. Then not everything was delivered.
@@ -224,8 +228,8 @@ impl Publisher {
         self.finish_with(Bytes::new()).await
     }
 
-    /// Ends the stream as [`Self::finish`] does, with a trailer of up to 1,024 bytes that consumers find beside
-    /// the end.
+    /// Ends the stream as [`Self::finish`] does, with a trailer of up to 1,024 bytes that consumers
+    /// find beside the end.
     ///
     /// # Cancel safety
     /// As [`Self::finish`].
@@ -237,8 +241,8 @@ impl Publisher {
         self.over().await
     }
 
-    /// Ends the stream at once, and tells the consumers `reason`. Returns when that has gone out, or cannot go
-    /// out any more: while NATS is down, this waits for at most the outage time-out.
+    /// Ends the stream at once, and tells the consumers `reason`. Returns when that has gone out,
+    /// or cannot go out any more: while NATS is down, this waits for at most the outage time-out.
     ///
     /// # Cancel safety
     /// The stream ends although the future is dropped, as long as the tokio runtime runs.
@@ -248,8 +252,8 @@ impl Publisher {
         let _ = self.over().await;
     }
 
-    /// Waits until the session is over, without ending it. Returns `Ok` once all consumers have consumed the
-    /// stream.
+    /// Waits until the session is over, without ending it. Returns `Ok` once all consumers have
+    /// consumed the stream.
     ///
     /// # Cancel safety
     /// Dropping the future has no effect.
@@ -274,8 +278,9 @@ impl Publisher {
         }
     }
 
-    /// Returns the next event: a consumer joined, was refused, was lost or has finished. `None` once the session
-    /// is over and all events were returned. At most 1,024 events wait. The newest are dropped beyond that.
+    /// Returns the next event: a consumer joined, was refused, was lost or has finished. `None`
+    /// once the session is over and all events were returned. At most 1,024 events wait. The newest
+    /// are dropped beyond that.
     ///
     /// # Cancel safety
     /// A dropped future has taken no event.
@@ -288,9 +293,9 @@ impl Publisher {
         self.shared.stats()
     }
 
-    /// Returns where another process can continue this session if this process dies: after everything that
-    /// every consumer holds which counts. See [`crate::PublishConfig::resume`]. Store it often: the next process
-    /// reads again what was sent since.
+    /// Returns where another process can continue this session if this process dies: after
+    /// everything that every consumer holds which counts. See [`crate::PublishConfig::resume`].
+    /// Store it often: the next process reads again what was sent since.
     pub fn resume_point(&self) -> PublishResume {
         self.shared.resume_point()
     }
@@ -300,10 +305,10 @@ impl Publisher {
         self.limits.max_body_bytes()
     }
 
-    /// Returns the length in bytes up to which every message is packed into a frame with others. A message that
-    /// is longer by up to three bytes may be packed as well, depending on how its length is encoded. Other
-    /// messages are cut, or are sent in a frame of their own where several consumers have the stream and
-    /// `frame_bytes` allows it.
+    /// Returns the length in bytes up to which every message is packed into a frame with others. A
+    /// message that is longer by up to three bytes may be packed as well, depending on how its
+    /// length is encoded. Other messages are cut, or are sent in a frame of their own where several
+    /// consumers have the stream and `frame_bytes` allows it.
     pub fn max_packed_bytes(&self) -> usize {
         self.limits.max_packed_bytes()
     }

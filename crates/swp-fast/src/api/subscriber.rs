@@ -17,7 +17,8 @@ use crate::wire::Resume;
 
 /// Receives a stream's messages, in order and without loss.
 ///
-/// Read with one of these until the end, or mix them freely except where [`Self::recv_frame`] says otherwise:
+/// Read with one of these until the end, or mix them freely except where [`Self::recv_frame`] says
+/// otherwise:
 ///
 /// | Call | Returns | Cost for each message |
 /// |---|---|---|
@@ -27,10 +28,11 @@ use crate::wire::Resume;
 /// | [`Self::recv_frame`] | one frame, not unpacked | none |
 ///
 /// At the end the publisher is told that everything was consumed, or, with
-/// [`ConfirmEnd::Explicitly`](crate::ConfirmEnd::Explicitly), when the application calls [`Self::close`].
+/// [`ConfirmEnd::Explicitly`](crate::ConfirmEnd::Explicitly), when the application calls
+/// [`Self::close`].
 ///
-/// A message shares the buffer of its frame. Copy a small message that is kept for long. A subscriber that is
-/// dropped before the end leaves the stream, and the publisher is told.
+/// A message shares the buffer of its frame. Copy a small message that is kept for long. A
+/// subscriber that is dropped before the end leaves the stream, and the publisher is told.
 pub struct Subscriber {
     shared: Arc<SubscribeShared>,
     /// What is left of the batch that was read last.
@@ -47,8 +49,9 @@ impl Subscriber {
         Ok(poll_fn(|context| self.shared.poll_connected(context)).await?)
     }
 
-    /// Returns the next frame, not unpacked, for applications that store or forward frames. `None` is the end
-    /// of the stream. Do not mix with the other ways to receive within one frame or fragmented message.
+    /// Returns the next frame, not unpacked, for applications that store or forward frames. `None`
+    /// is the end of the stream. Do not mix with the other ways to receive within one frame or
+    /// fragmented message.
     ///
     /// # Cancel safety
     /// A dropped future has taken no frame.
@@ -59,15 +62,16 @@ impl Subscriber {
         poll_fn(|context| self.poll_read(context, Receiver::read_frame)).await.transpose()
     }
 
-    /// Returns where another consumer can resume in place of this one ([`crate::SubscribeConfig::resume`]), even
-    /// after this process died: after the last frame that [`Self::recv_frame`] returned. For messages the
-    /// point is of use only between frames and between fragmented messages.
+    /// Returns where another consumer can resume in place of this one
+    /// ([`crate::SubscribeConfig::resume`]), even after this process died: after the last frame
+    /// that [`Self::recv_frame`] returned. For messages the point is of use only between frames and
+    /// between fragmented messages.
     pub fn resume_point(&self) -> Option<Resume> {
         self.shared.resume_point()
     }
 
-    /// Waits for messages and appends them to `into`: all of the next frame, without waiting for more.
-    /// Returns how many were appended. 0 is the end of the stream.
+    /// Waits for messages and appends them to `into`: all of the next frame, without waiting for
+    /// more. Returns how many were appended. 0 is the end of the stream.
     ///
     /// # Cancel safety
     /// A dropped future has taken no message.
@@ -84,8 +88,8 @@ impl Subscriber {
         Ok(into.len() - before)
     }
 
-    /// Waits for messages and lends those of the next frame, without waiting for more. This is the cheapest
-    /// way to look at many small messages. `None` is the end of the stream.
+    /// Waits for messages and lends those of the next frame, without waiting for more. This is the
+    /// cheapest way to look at many small messages. `None` is the end of the stream.
     ///
     /// # Cancel safety
     /// A dropped future has taken no message.
@@ -129,18 +133,20 @@ impl Subscriber {
         Poll::Ready(result.map(|item| item.map_err(ReceiveError::from)))
     }
 
-    /// Returns the trailer that the publisher put beside the end, once the end of the stream is known.
+    /// Returns the trailer that the publisher put beside the end, once the end of the stream is
+    /// known.
     pub fn trailer(&self) -> Option<Bytes> {
         self.shared.trailer()
     }
 
-    /// Tells the publisher that everything was consumed, and waits until the publisher knows. Call it after the
-    /// end was received. Needed with [`ConfirmEnd::Explicitly`](crate::ConfirmEnd::Explicitly), and harmless
-    /// otherwise.
+    /// Tells the publisher that everything was consumed, and waits until the publisher knows. Call
+    /// it after the end was received. Needed with
+    /// [`ConfirmEnd::Explicitly`](crate::ConfirmEnd::Explicitly), and harmless otherwise.
     ///
     /// # Cancel safety
     /// Dropping the future drops the subscriber. With
-    /// [`ConfirmEnd::Explicitly`](crate::ConfirmEnd::Explicitly) the publisher may then not be told.
+    /// [`ConfirmEnd::Explicitly`](crate::ConfirmEnd::Explicitly) the publisher may then not be
+    /// told.
     ///
     /// # Errors
     /// Returns an error if the session failed, or if its end was not reached.
@@ -150,8 +156,9 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Leaves the stream before its end, and tells the publisher `reason`. Returns when that has gone out, or
-    /// cannot go out any more: while NATS is down, this waits for at most the outage time-out.
+    /// Leaves the stream before its end, and tells the publisher `reason`. Returns when that has
+    /// gone out, or cannot go out any more: while NATS is down, this waits for at most the outage
+    /// time-out.
     ///
     /// # Cancel safety
     /// The publisher is told although the future is dropped, as long as the tokio runtime runs.
@@ -160,9 +167,9 @@ impl Subscriber {
         self.shared.ended().await;
     }
 
-    /// Leaves the stream without telling the publisher, as if this process had died. The publisher waits for a
-    /// silent consumer for `idle_timeout`. Within that time another consumer can resume in place of this one,
-    /// from [`Self::resume_point`]. Returns when nothing more goes out.
+    /// Leaves the stream without telling the publisher, as if this process had died. The publisher
+    /// waits for a silent consumer for `idle_timeout`. Within that time another consumer can resume
+    /// in place of this one, from [`Self::resume_point`]. Returns when nothing more goes out.
     ///
     /// # Cancel safety
     /// The subscriber detaches although the future is dropped.

@@ -1,9 +1,9 @@
 //! Decides whether arriving data wakes the application or the subscriber's task.
 //!
-//! An application that waits for a message is woken itself and takes what arrives in its own thread, which
-//! saves a switch of tasks. The task is woken while the application is busy, or while frames come as a
-//! stream. Then the task checks one frame while the application reads another, and frames are acknowledged
-//! whatever the application does.
+//! An application that waits for a message is woken itself and takes what arrives in its own
+//! thread, which saves a switch of tasks. The task is woken while the application is busy, or while
+//! frames come as a stream. Then the task checks one frame while the application reads another, and
+//! frames are acknowledged whatever the application does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -25,8 +25,9 @@ const WOKEN: u8 = 2;
 
 /// The waker that a consumer's subscriptions get. The link wakes it when a frame has arrived.
 ///
-/// Before the application waits, it calls [`Self::register_app`] and [`Self::app_waits`], and then looks for
-/// data once more. Before the task sleeps, it calls [`Self::set_task_wakes_at`] and then looks once more.
+/// Before the application waits, it calls [`Self::register_app`] and [`Self::app_waits`], and then
+/// looks for data once more. Before the task sleeps, it calls [`Self::set_task_wakes_at`] and then
+/// looks once more.
 pub(crate) struct ArrivalWaker {
     clock: Clock,
     app: AtomicWaker,
@@ -63,8 +64,9 @@ impl ArrivalWaker {
         self.app.register(waker);
     }
 
-    /// The application is about to wait. Returns true if it has to take what arrives. Returns false if the
-    /// task does so: frames come as a stream, and the application was not woken for one of them.
+    /// The application is about to wait. Returns true if it has to take what arrives. Returns false
+    /// if the task does so: frames come as a stream, and the application was not woken for one of
+    /// them.
     pub(super) fn app_waits(&self) -> bool {
         let takes = !self.streaming.load(Ordering::SeqCst);
         let was = self.app_state.swap(if takes { WAITING } else { BUSY }, Ordering::SeqCst);
@@ -91,8 +93,8 @@ impl ArrivalWaker {
         Time::from_nanos(self.task_wakes_at.load(Ordering::SeqCst))
     }
 
-    /// Returns whether the task's timer wakes it before an ack is late. An application may have dropped its
-    /// future, and then it takes nothing though it was woken.
+    /// Returns whether the task's timer wakes it before an ack is late. An application may have
+    /// dropped its future, and then it takes nothing though it was woken.
     pub(super) fn task_wakes_soon(&self) -> bool {
         self.task_wakes_at() <= self.clock.now() + ACK_DELAY
     }
@@ -115,8 +117,8 @@ impl Wake for ArrivalWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // A plain load first: while frames come as a stream the application is busy, and the clock need not
-        // be read.
+        // A plain load first: while frames come as a stream the application is busy, and the clock
+        // need not be read.
         let waits = self.app_state.load(Ordering::SeqCst) == WAITING;
         if waits && self.task_wakes_soon() && self.claim_app() {
             self.app.wake();

@@ -27,9 +27,9 @@ impl Clock {
 
 /// The timer of a task.
 ///
-/// The protocol's deadline moves with every frame, mostly to a later time. The threads of a runtime share its
-/// timers, and setting one may wake another thread. So this timer is set again only after it has fired, or
-/// where it would fire too late. It may fire too early: the task looks again then.
+/// The protocol's deadline moves with every frame, mostly to a later time. The threads of a runtime
+/// share its timers, and setting one may wake another thread. So this timer is set again only after
+/// it has fired, or where it would fire too late. It may fire too early: the task looks again then.
 pub(super) struct Alarm {
     clock: Clock,
     at: Time,

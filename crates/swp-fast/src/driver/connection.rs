@@ -1,5 +1,5 @@
-//! A session's view of its link: notices outages, reconnects and denied permissions, and bounds every wait
-//! for the link by the outage time-out.
+//! A session's view of its link: notices outages, reconnects and denied permissions, and bounds
+//! every wait for the link by the outage time-out.
 
 use std::future::Future;
 use std::pin::pin;
@@ -87,8 +87,8 @@ impl Connection {
         }
     }
 
-    /// Returns when to wake for something that is due at `deadline`. Nothing can be sent while the link is
-    /// down, however due it is.
+    /// Returns when to wake for something that is due at `deadline`. Nothing can be sent while the
+    /// link is down, however due it is.
     pub(super) fn wake_at(&self, now: Time, deadline: Time) -> Time {
         if self.down_since.is_some() { now + OUTAGE_POLL } else { deadline }
     }
@@ -126,8 +126,8 @@ impl Connection {
         }
     }
 
-    /// Waits for the link to do something, until the link is lost. A link that is down may have no space for
-    /// as long as it is down, which may be forever.
+    /// Waits for the link to do something, until the link is lost. A link that is down may have no
+    /// space for as long as it is down, which may be forever.
     pub(super) async fn unless_lost<T>(
         &self,
         done: impl Future<Output = T>,

@@ -14,9 +14,9 @@ use crate::link::Subscription;
 use crate::proto::{FIRST_GENERATION, Receiver};
 use crate::time::Time;
 
-/// Frames taken in one turn before an ack goes out: half a MiB of full frames, and 2 MiB at most where
-/// several consumers have the stream. That is a small part of the default window, so that a long queue never
-/// stalls the publisher.
+/// Frames taken in one turn before an ack goes out: half a MiB of full frames, and 2 MiB at most
+/// where several consumers have the stream. That is a small part of the default window, so that a
+/// long queue never stalls the publisher.
 const FRAMES_PER_TURN: usize = 32;
 
 /// The subscription to one generation of the group.
@@ -86,14 +86,15 @@ impl Intake {
         self.pace.is_streaming()
     }
 
-    /// Polls the group before the inbox: a probe that overtook data here would make the data look lost. Polls
-    /// the oldest generation first: the group got its frames before it moved.
+    /// Polls the group before the inbox: a probe that overtook data here would make the data look
+    /// lost. Polls the oldest generation first: the group got its frames before it moved.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
         let mut at = 0;
         while let Some(group) = self.groups.get_mut(at) {
             match group.subscription.poll_next(context) {
                 Poll::Ready(Some(frame)) => return Poll::Ready(frame),
-                // The subscription was drained, or the link is closed, which a look at the link shows.
+                // The subscription was drained, or the link is closed, which a look at the link
+                // shows.
                 Poll::Ready(None) => drop(self.groups.remove(at)),
                 Poll::Pending => at += 1,
             }

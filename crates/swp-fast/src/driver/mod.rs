@@ -8,12 +8,13 @@
 //!        ^                                                                 swp.peer.<stream>.<id>
 //!        +---- acks <--------------------------- Subscription <----------- swp.ctl.<stream>
 //!
-//!   application <-- Receiver <-- Intake <------- Subscription <----------- swp.data, swp.group, swp.peer
+//!   application <-- Receiver <-- Intake <------- Subscription <----------- data, group, peer
 //!   subscriber's task --acks-------------------> socket -----------------> swp.ctl.<stream>
 //! ```
 //!
-//! [`SendPath`] is the only way from the packer to the link. Both tasks look at their [`Connection`] before
-//! each turn, which notices outages, reconnects and denied permissions. Nothing here names a NATS client.
+//! [`SendPath`] is the only way from the packer to the link. Both tasks look at their
+//! [`Connection`] before each turn, which notices outages, reconnects and denied permissions.
+//! Nothing here names a NATS client.
 
 mod arrival_waker;
 mod clock;
@@ -48,8 +49,8 @@ pub(crate) use subscribe::{SubscribeShared, run_subscriber};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks a mutex even after a panic of another holder. What these mutexes guard is consistent between
-/// statements, and a panic of the application must not become one of the driver.
+/// Locks a mutex even after a panic of another holder. What these mutexes guard is consistent
+/// between statements, and a panic of the application must not become one of the driver.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

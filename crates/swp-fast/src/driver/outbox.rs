@@ -1,13 +1,13 @@
-//! The packer as producers and the publisher's task share it: one lock, and a flag that tells a producer to
-//! wake the task.
+//! The packer as producers and the publisher's task share it: one lock, and a flag that tells a
+//! producer to wake the task.
 
 use crate::proto::{Packer, Position, Refused};
 
 /// What stands behind the producers' lock.
 pub(crate) struct Outbox {
     pub(crate) packer: Packer,
-    /// The task sleeps until something is accepted. While a flush is under way this is false: the task looks
-    /// here by itself when the flush has returned.
+    /// The task sleeps until something is accepted. While a flush is under way this is false: the
+    /// task looks here by itself when the flush has returned.
     awaited: bool,
 }
 
@@ -24,7 +24,8 @@ impl Outbox {
         Outbox { packer, awaited: true }
     }
 
-    /// Adds to an accepted message whether the task waits for it. True once, until [`Self::await_more`].
+    /// Adds to an accepted message whether the task waits for it. True once, until
+    /// [`Self::await_more`].
     #[inline]
     pub(crate) fn accepted(
         &mut self,

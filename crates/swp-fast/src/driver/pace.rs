@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crate::time::Time;
 
-/// More frames than this in [`PACE_OVER`] are a stream. At 50 us from one frame to the next no application
-/// waits for an answer to each: a round trip through a broker on the same machine takes twice that.
+/// More frames than this in [`PACE_OVER`] are a stream. At 50 us from one frame to the next no
+/// application waits for an answer to each: a round trip through a broker on the same machine takes
+/// twice that.
 const STREAM_FRAMES: u64 = 20;
 
-/// The time over which frames are counted. It is the resolution of the task's timers, so that each look of
-/// the task decides anew.
+/// The time over which frames are counted. It is the resolution of the task's timers, so that each
+/// look of the task decides anew.
 const PACE_OVER: Duration = Duration::from_millis(1);
 
 /// How fast frames come. See the [module](self).

@@ -1,4 +1,5 @@
-//! Catch-up from a source that can be read again: gives the sender the frames that late consumers want.
+//! Catch-up from a source that can be read again: gives the sender the frames that late consumers
+//! want.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -31,8 +32,8 @@ impl PastFrame {
     }
 }
 
-/// Frames in the order of the stream, read ahead as far as the channel's capacity allows. An error, or an end
-/// before the consumer has caught up, ends the session of this consumer.
+/// Frames in the order of the stream, read ahead as far as the channel's capacity allows. An error,
+/// or an end before the consumer has caught up, ends the session of this consumer.
 pub type PastFrames = mpsc::Receiver<Result<PastFrame, String>>;
 
 /// Opens the source at a sequence number. The first frame has number 0.
@@ -99,8 +100,8 @@ impl Past {
         true
     }
 
-    /// Waits until [`Self::serve`] has a frame that it did not have when it was called last. Waits forever
-    /// where no consumer wants a frame.
+    /// Waits until [`Self::serve`] has a frame that it did not have when it was called last. Waits
+    /// forever where no consumer wants a frame.
     ///
     /// # Cancel safety
     /// A dropped future has lost no frame.

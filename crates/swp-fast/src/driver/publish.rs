@@ -62,8 +62,9 @@ impl PublishShared {
         }
     }
 
-    /// A message was accepted that the task waits for. Sends it from this thread if nothing is under way, and
-    /// wakes the task to flush. Otherwise wakes the task to send it. Never waits for the task's lock.
+    /// A message was accepted that the task waits for. Sends it from this thread if nothing is
+    /// under way, and wakes the task to flush. Otherwise wakes the task to send it. Never waits for
+    /// the task's lock.
     pub(crate) fn note_accepted(&self) {
         let taken = match self.path.try_lock() {
             Ok(mut path) => path.send_lone(self.clock.now(), &self.outbox),
@@ -89,7 +90,8 @@ impl PublishShared {
         self.wake.notify_one();
     }
 
-    /// Hands the sender what the application has requested. A finish waits until the packer is empty.
+    /// Hands the sender what the application has requested. A finish waits until the packer is
+    /// empty.
     fn take_requests(&self, sender: &mut Sender) {
         let mut request = lock(&self.request);
         if let Some(reason) = request.abort.take() {

@@ -7,9 +7,9 @@
 //!                                 +--no space--> waiting --+  publish, by the task
 //! ```
 //!
-//! A flush of the link is the batch clock. While a flush is under way messages gather in the packer, and when
-//! it returns everything that has gathered leaves. Where no flush is under way a message leaves at once, in the
-//! thread that sends it.
+//! A flush of the link is the batch clock. While a flush is under way messages gather in the
+//! packer, and when it returns everything that has gathered leaves. Where no flush is under way a
+//! message leaves at once, in the thread that sends it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,13 +21,14 @@ use crate::link::{Link, LinkState, Subject};
 use crate::proto::{Position, Sender, Transmit};
 use crate::time::Time;
 
-/// Frames taken from the packer for one flush. Full frames for one consumer are 1 MiB then, which keeps the
-/// socket busy while the next batch gathers, and an ack that arrives meanwhile does not wait long. Frames for
-/// several consumers are larger, and the packer holds 1 MiB of them in all.
+/// Frames taken from the packer for one flush. Full frames for one consumer are 1 MiB then, which
+/// keeps the socket busy while the next batch gathers, and an ack that arrives meanwhile does not
+/// wait long. Frames for several consumers are larger, and the packer holds 1 MiB of them in all.
 pub(super) const FRAMES_PER_FLUSH: usize = 64;
 
-/// The most frames handed to the link in one turn. Others leave behind their flush. Without this bound a
-/// consumer that catches up while the group is silent could fill the link with all that its credit allows.
+/// The most frames handed to the link in one turn. Others leave behind their flush. Without this
+/// bound a consumer that catches up while the group is silent could fill the link with all that its
+/// credit allows.
 const FRAMES_PER_TURN: usize = 2 * FRAMES_PER_FLUSH;
 
 /// What a producer's thread takes: one frame, so that it never hashes a batch.
@@ -37,12 +38,13 @@ const FRAMES_PER_PRODUCER: usize = 1;
 ///
 /// It stands behind one mutex. Call order:
 /// - [`Self::sender`] for every input of the protocol, then [`Self::send`] or [`Self::send_lone`];
-/// - the task then publishes [`Self::next_waiting`] until there is none, and calls [`Self::note_published`]
-///   after each;
-/// - the task then flushes the link where [`Self::start_flush`] says so, and calls [`Self::finish_flush`]
-///   when the flush has returned.
+/// - the task then publishes [`Self::next_waiting`] until there is none, and calls
+///   [`Self::note_published`] after each;
+/// - the task then flushes the link where [`Self::start_flush`] says so, and calls
+///   [`Self::finish_flush`] when the flush has returned.
 ///
-/// Frames reach the link in the order in which the sender gives them out. At most one turn's frames wait.
+/// Frames reach the link in the order in which the sender gives them out. At most one turn's frames
+/// wait.
 pub(crate) struct SendPath {
     sender: Sender,
     link: Arc<dyn Link>,
@@ -68,8 +70,8 @@ pub(super) struct Addressed {
 pub(super) struct Sent {
     /// How many frames or blocks were taken from the packer, which has space for others now.
     pub(super) taken: usize,
-    /// Call again, for no flush will end the next wait: a frame was taken without being handed to the link,
-    /// or the packer still has one that may be taken.
+    /// Call again, for no flush will end the next wait: a frame was taken without being handed to
+    /// the link, or the packer still has one that may be taken.
     pub(super) again: bool,
 }
 
@@ -90,11 +92,11 @@ impl SendPath {
         &mut self.sender
     }
 
-    /// Takes from the packer what may be sent, at most `most` frames or blocks, and hands the link everything
-    /// that the sender has to send. Takes nothing while a flush is under way.
+    /// Takes from the packer what may be sent, at most `most` frames or blocks, and hands the link
+    /// everything that the sender has to send. Takes nothing while a flush is under way.
     ///
-    /// The open frame is taken only where nothing else waits. Behind other frames it is filled while they are
-    /// flushed, because a full frame is hashed faster.
+    /// The open frame is taken only where nothing else waits. Behind other frames it is filled
+    /// while they are flushed, because a full frame is hashed faster.
     pub(super) fn send(&mut self, now: Time, outbox: &SpinLock<Outbox>, most: usize) -> Sent {
         let mut handed = 0;
         let mut taken = 0;
@@ -126,8 +128,9 @@ impl SendPath {
         Sent { taken, again: self.is_idle() && self.await_more(taken, outbox) }
     }
 
-    /// Sends from a producer's thread: the only frame in the packer, if nothing is under way. Returns how many
-    /// frames were taken. The caller wakes the task in any case: to flush, or to send.
+    /// Sends from a producer's thread: the only frame in the packer, if nothing is under way.
+    /// Returns how many frames were taken. The caller wakes the task in any case: to flush, or to
+    /// send.
     pub(super) fn send_lone(&mut self, now: Time, outbox: &SpinLock<Outbox>) -> usize {
         let is_open = self.is_idle() && !self.stopped && self.sender.can_write();
         if !is_open || self.link.state() == LinkState::Down {
@@ -140,8 +143,8 @@ impl SendPath {
         if is_lone { self.send(now, outbox, FRAMES_PER_PRODUCER).taken } else { 0 }
     }
 
-    /// Nothing is under way, so only a producer can end the next wait for the packer: asks to be woken by it.
-    /// Returns whether the caller has to look again instead.
+    /// Nothing is under way, so only a producer can end the next wait for the packer: asks to be
+    /// woken by it. Returns whether the caller has to look again instead.
     fn await_more(&self, taken: usize, outbox: &SpinLock<Outbox>) -> bool {
         let mut outbox = outbox.lock();
         if outbox.packer.is_empty() {
@@ -155,7 +158,8 @@ impl SendPath {
     fn hand_over(&mut self, transmit: Transmit) {
         self.owes_flush = true;
         let subject = self.subjects.of(transmit.to);
-        // After one frame that the link did not accept, all later frames wait as well, to preserve their order.
+        // After one frame that the link did not accept, all later frames wait as well, to preserve
+        // their order.
         let refused = match self.waiting.is_empty() {
             true => self.link.try_publish(&subject, transmit.frame).err(),
             false => Some(transmit.frame),
@@ -165,12 +169,14 @@ impl SendPath {
         }
     }
 
-    /// Returns the first frame that waits for space. It keeps its place until [`Self::note_published`].
+    /// Returns the first frame that waits for space. It keeps its place until
+    /// [`Self::note_published`].
     pub(super) fn next_waiting(&self) -> Option<Addressed> {
         self.waiting.front().cloned()
     }
 
-    /// The link has accepted the first frame that waited. Hands over what follows, as far as there is space.
+    /// The link has accepted the first frame that waited. Hands over what follows, as far as there
+    /// is space.
     pub(super) fn note_published(&mut self) {
         self.waiting.pop_front();
         while let Some(Addressed { subject, frame }) = self.waiting.pop_front() {
@@ -181,7 +187,8 @@ impl SendPath {
         }
     }
 
-    /// Returns true if the caller has to flush the link now. The flush covers everything that was handed over.
+    /// Returns true if the caller has to flush the link now. The flush covers everything that was
+    /// handed over.
     pub(super) fn start_flush(&mut self) -> bool {
         if !self.owes_flush || self.flushing.is_some() || !self.waiting.is_empty() {
             return false;

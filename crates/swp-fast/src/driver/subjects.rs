@@ -4,12 +4,12 @@ use crate::link::Subject;
 use crate::proto::{Dest, FIRST_GENERATION};
 use crate::wire::PeerId;
 
-/// The longest name of a stream, in bytes. A longer subject, with what a client puts around it, would come
-/// close to the broker's bound on a protocol line (4 KiB).
+/// The longest name of a stream, in bytes. A longer subject, with what a client puts around it,
+/// would come close to the broker's bound on a protocol line (4 KiB).
 const MAX_STREAM_BYTES: usize = 255;
 
-/// The subjects of a stream's frames. A user with permission for `swp.*.<stream>`, `swp.group.<stream>.*`
-/// and `swp.peer.<stream>.*` can use the stream, and nothing else.
+/// The subjects of a stream's frames. A user with permission for `swp.*.<stream>`,
+/// `swp.group.<stream>.*` and `swp.peer.<stream>.*` can use the stream, and nothing else.
 #[derive(Debug, Clone)]
 pub(crate) struct Subjects {
     /// `swp.data.<stream>`: the first generation of the group, to every consumer.

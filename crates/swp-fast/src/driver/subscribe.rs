@@ -54,8 +54,8 @@ impl SubscribeShared {
         }
     }
 
-    /// Takes what has arrived, at most one turn's worth. Takes nothing while the task or the application is
-    /// taking already: that caller sees to it that everything is taken.
+    /// Takes what has arrived, at most one turn's worth. Takes nothing while the task or the
+    /// application is taking already: that caller sees to it that everything is taken.
     fn take(&self, now: Time) -> Taken {
         let mut intake = match self.intake.try_lock() {
             Ok(intake) => intake,
@@ -68,15 +68,16 @@ impl SubscribeShared {
         taken
     }
 
-    /// Takes what has arrived in the thread of an application that is about to wait, unless the task does so.
-    /// Returns false where nothing was taken. The application is woken when more arrives then.
+    /// Takes what has arrived in the thread of an application that is about to wait, unless the
+    /// task does so. Returns false where nothing was taken. The application is woken when more
+    /// arrives then.
     fn take_for_app(&self, now: Time) -> bool {
         if !self.waker.app_waits() {
             return false;
         }
         let taken = self.take(now);
         if !taken.all && !self.waker.task_wakes_soon() {
-            // Nothing else would wake anybody for the rest, should the application not call again.
+            // Only the task takes the rest if the application does not call again.
             self.waker.wake_task();
         }
         taken.frames > 0
@@ -140,8 +141,9 @@ impl SubscribeShared {
         }
     }
 
-    /// Unlocks the receiver, and wakes the task if something is due before its timer fires: an ack for what
-    /// arrived or was read, for example. The task sets its timer with the lock held, so this cannot miss it.
+    /// Unlocks the receiver, and wakes the task if something is due before its timer fires: an ack
+    /// for what arrived or was read, for example. The task sets its timer with the lock held, so
+    /// this cannot miss it.
     fn release(&self, receiver: MutexGuard<'_, Receiver>) {
         let wakes_at = self.waker.task_wakes_at();
         let due = receiver.has_news() || receiver.poll_timeout().is_some_and(|at| at < wakes_at);
@@ -158,7 +160,8 @@ impl SubscribeShared {
         lock(&self.failure).clone()
     }
 
-    /// Confirms the end of the stream to the publisher. Cancels the session where the end was not reached.
+    /// Confirms the end of the stream to the publisher. Cancels the session where the end was not
+    /// reached.
     pub(crate) fn close(&self) -> Result<(), SubscribeFailure> {
         let mut receiver = lock(&self.receiver);
         if let Some(error) = self.failure(&receiver) {

@@ -1,7 +1,8 @@
 //! The link over an [`async_nats::Client`] that the application already has.
 //!
-//! Commands go through the client's bounded queue to the client's task, which owns the socket. That queue is
-//! what `try_publish` finds full. While the client has no connection, nobody empties its queue.
+//! Commands go through the client's bounded queue to the client's task, which owns the socket. That
+//! queue is what `try_publish` finds full. A client without a connection does not empty
+//! its queue.
 
 mod events;
 mod subscription;
@@ -29,8 +30,8 @@ pub(crate) struct AsyncNats {
 }
 
 impl AsyncNats {
-    /// A link over a connected client. Denied permissions are known only where `events` were attached to the
-    /// options of this client.
+    /// A link over a connected client. Denied permissions are known only where `events` were
+    /// attached to the options of this client.
     ///
     /// # Errors
     /// Where the client is closed.
@@ -60,7 +61,8 @@ impl Link for AsyncNats {
 
     fn state(&self) -> LinkState {
         match self.client.connection_state() {
-            // The count only names the connection: the client advances it before it says "connected".
+            // The count only names the connection: the client advances it before it says
+            // "connected".
             State::Connected => LinkState::Up(self.statistics.connects.load(Ordering::Relaxed)),
             State::Pending | State::Disconnected => LinkState::Down,
         }
@@ -71,8 +73,8 @@ impl Link for AsyncNats {
     }
 
     fn try_publish(&self, subject: &Subject, frame: Bytes) -> Result<(), Bytes> {
-        // The first poll puts the frame into the queue where there is space. A future that is dropped after
-        // that poll takes no space.
+        // The first poll puts the frame into the queue where there is space. A future that is
+        // dropped after that poll takes no space.
         match self.send(subject, frame.clone()).now_or_never() {
             Some(Ok(())) => Ok(()),
             Some(Err(_)) | None => Err(frame),

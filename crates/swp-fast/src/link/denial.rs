@@ -1,5 +1,5 @@
-//! Permissions that the server denies. NATS answers neither a publish nor a subscribe that it denies: it
-//! sends an error that names the subject, some time later, on the same connection.
+//! Permissions that the server denies. NATS answers neither a publish nor a subscribe that it
+//! denies: it sends an error that names the subject, some time later, on the same connection.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,8 +22,8 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// Parses an error of the server, such as `Permissions Violation for Publish to "a.b"`. Returns `None`
-    /// for any other error.
+    /// Parses an error of the server, such as `Permissions Violation for Publish to "a.b"`. Returns
+    /// `None` for any other error.
     pub(super) fn parse(error: &str) -> Option<Denial> {
         let (operation, rest) =
             error.strip_prefix("Permissions Violation for ")?.split_once(" to ")?;
@@ -37,8 +37,8 @@ impl Denial {
     }
 }
 
-/// The denials of one connection: the newest 64, and how many there were. A link adds to it, and any number
-/// of sessions watch it.
+/// The denials of one connection: the newest 64, and how many there were. A link adds to it, and
+/// any number of sessions watch it.
 #[derive(Debug, Default)]
 pub(crate) struct DenialLog {
     /// How many were ever added.
@@ -79,8 +79,8 @@ pub(crate) struct DenialWatch {
 }
 
 impl DenialWatch {
-    /// Returns the first new denial on a subject that `concerns` the caller. Every denial that was added by
-    /// now counts as seen then. Cheap where there is none.
+    /// Returns the first new denial on a subject that `concerns` the caller. Every denial that was
+    /// added by now counts as seen then. Cheap where there is none.
     pub(crate) fn next(&mut self, concerns: impl Fn(&str) -> bool) -> Option<Denial> {
         if self.log.added.load(Ordering::Acquire) == self.seen {
             return None;

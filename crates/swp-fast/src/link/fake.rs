@@ -73,7 +73,8 @@ impl FakeLink {
         self.change(|inner| inner.flushes_held = held);
     }
 
-    /// Each flush frees space for this many frames when it resolves, as if it had stood in the queue.
+    /// Each flush frees space for this many frames when it resolves, as if it had stood in the
+    /// queue.
     pub(crate) fn free_by_flush(&self, frames: usize) {
         self.change(|inner| inner.freed_by_flush = frames);
     }

@@ -8,20 +8,21 @@
 //!                  Subscription::poll_next                       +------------+
 //! ```
 //!
-//! A link carries frames as opaque bytes. It knows no state machine, no stream and no session, and one link
-//! serves any number of sessions. [`async_nats`] is the link over a client that the application already has.
+//! A link carries frames as opaque bytes. It knows no state machine, no stream and no session, and
+//! one link serves any number of sessions. [`AsyncNats`] is the link over a client that the
+//! application already has.
 //!
 //! # What a link promises
-//! - **Order.** Frames that one caller publishes to the same link reach a subscriber in the order in which
-//!   the calls accepted them, whatever their subjects are.
+//! - **Order.** Frames leave in the order in which the link accepted them, whatever their subjects
+//!   are. A subscription yields frames in the order in which they arrive.
 //! - **Loss.** An accepted frame may be lost: at a reconnect, in the broker, or in the queue of a
 //!   subscription. The link reports no loss. The protocol retransmits.
 //! - **Integrity.** A frame arrives whole or not at all. It may arrive twice.
-//! - **Reconnect.** The link gets a lost connection back by itself and renews its subscriptions. Publishing
-//!   goes on meanwhile for as long as the link has space.
-//! - **Threads.** Every method may be called from any thread, [`Link::try_publish`] and [`Link::state`] also
-//!   from a thread without a runtime. The link wakes wakers from threads of its own, and holds no lock
-//!   meanwhile that one of its methods takes.
+//! - **Reconnect.** The link gets a lost connection back by itself and renews its subscriptions.
+//!   Publishing goes on meanwhile for as long as the link has space.
+//! - **Threads.** Every method may be called from any thread, [`Link::try_publish`] and
+//!   [`Link::state`] also from a thread without a runtime. The link wakes wakers from threads of
+//!   its own, and holds no lock meanwhile that one of its methods takes.
 //! - **Memory.** What waits in a link is bounded.
 
 mod async_nats;
@@ -57,18 +58,19 @@ pub(crate) trait Link: fmt::Debug + Send + Sync {
 
     /// Accepts a frame without waiting, or returns the frame.
     ///
-    /// A returned frame says nothing about the reason: the link may have no space now, or may be closed.
-    /// [`Self::publish`] tells. The driver holds a lock during the call, so the link never blocks here and
-    /// never calls back.
+    /// A returned frame says nothing about the reason: the link may have no space now, or may be
+    /// closed. [`Self::publish`] tells. The driver holds a lock during the call, so the link never
+    /// blocks here and never calls back.
     ///
     /// # Errors
     /// Returns the frame that the link did not accept.
     fn try_publish(&self, subject: &Subject, frame: Bytes) -> Result<(), Bytes>;
 
-    /// Waits for space, then accepts the frame. Callers get space in the order in which they began to wait.
+    /// Waits for space, then accepts the frame. Callers get space in the order in which they began
+    /// to wait.
     ///
-    /// A pending [`Self::flush`] may be next in that order. A caller that has one polls it while it waits here,
-    /// or neither resolves.
+    /// A pending [`Self::flush`] may be next in that order. A caller that has one polls it while it
+    /// waits here, or neither resolves.
     ///
     /// # Cancel safety
     /// A future that is dropped before it resolves has not accepted the frame.
@@ -77,22 +79,23 @@ pub(crate) trait Link: fmt::Debug + Send + Sync {
     /// Says why this link accepts nothing any more.
     fn publish(&self, subject: &Subject, frame: Bytes) -> LinkFuture<'_, Result<(), LinkError>>;
 
-    /// Waits until every frame that was accepted before has gone to the socket, or is lost. While the link is
-    /// down the future stays pending. It also resolves once the link is closed, which [`Self::state`] shows.
+    /// Waits until every frame that was accepted before has gone to the socket, or is lost. While
+    /// the link is down the future stays pending. It also resolves once the link is closed, which
+    /// [`Self::state`] shows.
     ///
     /// # Cancel safety
     /// A dropped future has no effect on what was accepted.
     fn flush(&self) -> LinkFuture<'static, ()>;
 
-    /// Subscribes to a subject. The broker knows of the subscription before it sees any frame that the same
-    /// caller publishes afterwards.
+    /// Subscribes to a subject. The broker knows of the subscription before it sees any frame that
+    /// the same caller publishes afterwards.
     ///
     /// # Cancel safety
     /// A future that is dropped before it resolves leaves no subscription behind.
     ///
     /// # Errors
-    /// Says why this link subscribes to nothing any more. A missing permission is no error here: the server
-    /// tells of it later, see [`Self::denials`].
+    /// Says why this link subscribes to nothing any more. A missing permission is no error here:
+    /// the server tells of it later, see [`Self::denials`].
     fn subscribe(
         &self,
         subject: &Subject,
@@ -103,9 +106,9 @@ pub(crate) trait Link: fmt::Debug + Send + Sync {
 pub(crate) trait Subscription: Send {
     /// Returns the next frame, or `None` once the subscription was drained or the link is closed.
     ///
-    /// Frames arrive in the order in which the broker sent them. A frame keeps alive at most a small multiple
-    /// of its own size in memory, however long the caller keeps it. Frames that the caller does not take wait
-    /// in a queue of the link. A full queue drops further frames.
+    /// A frame keeps alive at most a
+    /// small multiple of its own size in memory, however long the caller keeps it. Frames that the
+    /// caller does not take wait in a queue of the link. A full queue drops further frames.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>>;
 
     /// Asks the broker to send no more. What the broker has sent before still arrives.
@@ -118,8 +121,8 @@ pub(crate) trait Subscription: Send {
 /// Whether a link is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkState {
-    /// Connected. The value names the connection: it differs after every reconnect, so that a caller notices
-    /// a reconnect which began and ended between two looks.
+    /// Connected. The value names the connection: it differs after every reconnect, so that a
+    /// caller notices a reconnect which began and ended between two looks.
     Up(u64),
     /// Not connected. The link is trying to reconnect, unless it is closed.
     Down,

@@ -1,4 +1,4 @@
-//! What the tests with a real nats-server share: connections, numbered messages, and waiting for things.
+//! What the tests with a real nats-server share: connections, numbered messages, and bounded waits.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::future::Future;
@@ -13,14 +13,14 @@ use tokio::task::JoinHandle;
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Long after anything that is still to come has come: a test that waits in vain ends with an error.
+/// The bound of every wait, far beyond what any wait takes. A test that reaches it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often a condition is looked at.
+/// The interval between looks at a condition.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// Options for a client that comes back quickly, so that no test waits for the usual back-off, and that
-/// goes to its servers in the order given.
+/// Options for a client that reconnects quickly, so that no test waits for the usual back-off, and
+/// that tries its servers in the order given.
 pub(crate) fn options() -> ConnectOptions {
     ConnectOptions::new()
         .retain_servers_order()
@@ -42,7 +42,7 @@ pub(crate) async fn endpoint_with<T: AsRef<str>>(
     Ok(Endpoint::new(options.connect(servers).await?, config).await?)
 }
 
-/// A publisher at one endpoint and its one consumer at another, joined.
+/// A publisher at one endpoint, which one consumer at another endpoint has joined.
 pub(crate) async fn join(
     publish_at: &Endpoint,
     publish: PublishConfig,
@@ -55,13 +55,14 @@ pub(crate) async fn join(
     Ok((Arc::new(publisher), subscriber))
 }
 
-/// Message `n`: its number, and 0 to 399 bytes that follow from it; every hundredth exceeds a frame.
+/// Message `n`: its number, and 0 to 399 bytes that follow from the number. Every hundredth message
+/// exceeds a frame.
 pub(crate) fn message(n: u64) -> Vec<u8> {
     let len = if n % 100 == 99 { 20_000 } else { n * 7 % 400 };
     let mut state = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = n.to_be_bytes().to_vec();
     bytes.extend((0..len).map(|_| {
-        // Xorshift: cheap, and a shifted or swapped piece is not itself.
+        // Xorshift: cheap, and shifted or swapped bytes never match.
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
@@ -70,7 +71,7 @@ pub(crate) fn message(n: u64) -> Vec<u8> {
     bytes
 }
 
-/// Sends messages 0 to `count` in a task of its own, and finishes.
+/// Sends messages 0 to `count` in a new task, and finishes.
 pub(crate) fn send(publisher: &Arc<Publisher>, count: u64) -> JoinHandle<Result<(), Failure>> {
     let publisher = Arc::clone(publisher);
     tokio::spawn(async move {
@@ -82,17 +83,17 @@ pub(crate) fn send(publisher: &Arc<Publisher>, count: u64) -> JoinHandle<Result<
     })
 }
 
-/// Receives the messages of `range`, and checks each.
+/// Receives and checks the messages of `range`.
 pub(crate) async fn receive(subscriber: &mut Subscriber, range: Range<u64>) -> Result<(), Failure> {
     for n in range {
         let next = within(subscriber.next()).await?;
         let received = next.ok_or_else(|| format!("the stream ended before message {n}"))??;
-        assert!(received == message(n), "message {n} is another");
+        assert!(received == message(n), "message {n} differs");
     }
     Ok(())
 }
 
-/// Receives the rest: from message `from` to `count`, and then the end.
+/// Receives and checks the messages from `from` to `count`, and then the end.
 pub(crate) async fn receive_rest(
     subscriber: &mut Subscriber,
     from: u64,
@@ -105,7 +106,7 @@ pub(crate) async fn receive_rest(
     }
 }
 
-/// Fails where `future` takes for ever.
+/// Fails if `future` exceeds the bound of a wait.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
     tokio::time::timeout(PATIENCE, future).await.map_err(|_| "waited in vain".into())
 }

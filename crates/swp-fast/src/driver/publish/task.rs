@@ -1,5 +1,5 @@
-//! The publisher's task: hands the protocol its input, sends what producers do not send themselves, and
-//! flushes.
+//! The publisher's task: hands the protocol its input, sends what producers do not send themselves,
+//! and flushes.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -18,8 +18,8 @@ use crate::link::{LinkFuture, Subscription};
 use crate::proto::{Sender, SenderEvent};
 use crate::time::Time;
 
-/// Events that wait for the application. An application that does not take them misses the newest ones. The
-/// counters still have them.
+/// Events that wait for the application. An application that does not take them misses the newest
+/// ones. The counters still have them.
 const MAX_EVENTS: usize = 1024;
 
 /// What a publisher's task begins with.
@@ -49,7 +49,8 @@ struct PublishTask {
     is_shared: bool,
 }
 
-/// Starts the task. It ends with the session, or when the link is lost. Events come out of the receiver.
+/// Starts the task. It ends with the session, or when the link is lost. Events come out of the
+/// receiver.
 pub(crate) fn run_publisher(
     parts: PublisherParts,
     shared: Arc<PublishShared>,
@@ -82,13 +83,16 @@ impl PublishTask {
             }
         };
         lock(&self.shared.path).stop();
-        // A pending flush may be next in the order for space. The flush below would wait behind it forever.
+        // A pending flush may be next in the order for space. The flush below would wait behind it
+        // forever.
         self.flush = None;
         if ended.is_ok() {
-            // The last frames (CLOSED, RESET) are on their way before the application learns of the end.
+            // The last frames (CLOSED, RESET) are on their way before the application learns of the
+            // end.
             self.connection.flush_last().await;
         }
-        // A session that was over before an error keeps its outcome, although its last frames did not leave.
+        // A session that was over before an error keeps its outcome, although its last frames did
+        // not leave.
         let outcome = lock(&self.shared.path).sender().outcome();
         self.shared.end(outcome.map_or(ended, |outcome| outcome.map_err(SessionError::Protocol)));
     }
@@ -162,8 +166,8 @@ impl PublishTask {
         self.shared.update_progress(sender);
     }
 
-    /// Publishes the frames that wait for space. Polls a flush under way meanwhile: the flush may be next in
-    /// the order for space, and then nothing else gets any.
+    /// Publishes the frames that wait for space. Polls a flush under way meanwhile: the flush may
+    /// be next in the order for space, and then nothing else gets any.
     async fn publish_waiting(&mut self) -> Result<(), SessionError> {
         loop {
             let next = lock(&self.shared.path).next_waiting();
@@ -219,7 +223,8 @@ async fn next(subscription: &mut dyn Subscription) -> Option<Bytes> {
     poll_fn(|context| subscription.poll_next(context)).await
 }
 
-/// Waits for the next frames of the past that a consumer wants. Forever where no consumer wants any.
+/// Waits for the next frames of the past that a consumer wants. Forever where no consumer wants
+/// any.
 async fn read_ahead(past: &mut Option<Past>) {
     match past {
         Some(past) => past.ready().await,

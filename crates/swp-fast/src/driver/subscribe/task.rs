@@ -1,5 +1,5 @@
-//! The subscriber's task: takes frames, acknowledges them and follows the group, whatever the application
-//! does.
+//! The subscriber's task: takes frames, acknowledges them and follows the group, whatever the
+//! application does.
 
 use std::sync::Arc;
 
@@ -115,7 +115,8 @@ impl SubscribeTask {
         {
             let receiver = lock(&self.shared.receiver);
             let due = self.connection.wake_at(now, receiver.poll_timeout().unwrap_or(now));
-            // While frames arrive the task looks often, so that acks do not depend on the application.
+            // While frames arrive the task looks often, so that acks do not depend on the
+            // application.
             let busy = receiver.last_heard() >= self.looked_at;
             let at = if busy { due.min(now + ACK_DELAY) } else { due };
             self.shared.waker.set_task_wakes_at(self.alarm.set(at));

@@ -1,5 +1,5 @@
-//! Counts the events of an async-nats client. A log line each would not do: slow-consumer events come by
-//! the hundred thousand.
+//! Counts the events of an async-nats client. A log line each would not do: slow-consumer events
+//! come by the hundred thousand.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +11,9 @@ use crate::link::{Denial, DenialLog};
 /// Counts of a client's events.
 ///
 /// Call [`Self::attach`] before the client connects, and give a clone to
-/// [`EndpointConfig::events`](crate::EndpointConfig::events). All clones share the counts. The client's own
-/// queue of events is bounded and drops, so each count is a lower bound. What a stream lost is known exactly
-/// from its sequence numbers.
+/// [`EndpointConfig::events`](crate::EndpointConfig::events). All clones share the counts. The
+/// client's own queue of events is bounded and drops, so each count is a lower bound. What a stream
+/// lost is known exactly from its sequence numbers.
 #[derive(Debug, Clone, Default)]
 pub struct ClientEvents(Arc<Counts>);
 
@@ -26,8 +26,8 @@ struct Counts {
 }
 
 impl ClientEvents {
-    /// Counts the events of the client that `options` will make. Replaces an event callback that was set
-    /// before.
+    /// Counts the events of the client that `options` will make. Replaces an event callback that
+    /// was set before.
     pub fn attach(&self, options: ConnectOptions) -> ConnectOptions {
         let counts = Arc::clone(&self.0);
         options.event_callback(move |event| {
@@ -36,8 +36,8 @@ impl ClientEvents {
         })
     }
 
-    /// Returns at least how many slow-consumer events there were. The client drops a message for each,
-    /// because a subscription was full.
+    /// Returns at least how many slow-consumer events there were. The client drops a message for
+    /// each, because a subscription was full.
     pub fn slow_consumer(&self) -> u64 {
         self.0.slow_consumer.load(Ordering::Relaxed)
     }

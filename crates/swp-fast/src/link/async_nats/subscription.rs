@@ -8,8 +8,8 @@ use futures_util::StreamExt;
 
 use crate::link::{LinkFuture, Subscription};
 
-/// A frame below this size is copied out of the client's read buffer (64 KiB), which the frame would keep
-/// alive otherwise. A larger frame keeps at most 32 times its own size alive.
+/// A frame below this size is copied out of the client's read buffer (64 KiB), which the frame
+/// would keep alive otherwise. A larger frame keeps at most 32 times its own size alive.
 const COPY_BYTES: usize = 2048;
 
 /// See [`Subscription`].
