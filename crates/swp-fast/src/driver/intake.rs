@@ -23,7 +23,7 @@ const FRAMES_PER_TURN: usize = 32;
 struct Group {
     generation: u32,
     subscription: Box<dyn Subscription>,
-    /// The broker was asked to send no more. What it had sent before is still taken.
+    /// The broker sends no more. The frames that it had sent before are still taken.
     drained: bool,
 }
 
@@ -93,8 +93,8 @@ impl Intake {
         while let Some(group) = self.groups.get_mut(at) {
             match group.subscription.poll_next(context) {
                 Poll::Ready(Some(frame)) => return Poll::Ready(frame),
-                // The subscription was drained, or the link is closed, which a look at the link
-                // shows.
+                // The subscription was drained, or the link is closed, which the next
+                // publish shows.
                 Poll::Ready(None) => drop(self.groups.remove(at)),
                 Poll::Pending => at += 1,
             }

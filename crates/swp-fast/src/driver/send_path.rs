@@ -43,8 +43,8 @@ const FRAMES_PER_PRODUCER: usize = 1;
 /// - the task then flushes the link where [`Self::start_flush`] says so, and calls
 ///   [`Self::finish_flush`] when the flush has returned.
 ///
-/// Frames reach the link in the order in which the sender gives them out. At most one turn's frames
-/// wait.
+/// Frames reach the link in the order in which the sender gives them out. At most one frame of a
+/// producer and the frames of one turn of the task wait.
 pub(crate) struct SendPath {
     sender: Sender,
     link: Arc<dyn Link>,
@@ -143,8 +143,8 @@ impl SendPath {
         if is_lone { self.send(now, outbox, FRAMES_PER_PRODUCER).taken } else { 0 }
     }
 
-    /// Nothing is under way, so only a producer can end the next wait for the packer: asks to be
-    /// woken by it. Returns whether the caller has to look again instead.
+    /// Nothing is under way, so no flush ends the next wait: the next message that is accepted has
+    /// to wake the task. Returns whether the caller has to look again instead.
     fn await_more(&self, taken: usize, outbox: &SpinLock<Outbox>) -> bool {
         let mut outbox = outbox.lock();
         if outbox.packer.is_empty() {

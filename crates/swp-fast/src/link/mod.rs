@@ -18,11 +18,11 @@
 //! - **Loss.** An accepted frame may be lost: at a reconnect, in the broker, or in the queue of a
 //!   subscription. The link reports no loss. The protocol retransmits.
 //! - **Integrity.** A frame arrives whole or not at all. It may arrive twice.
-//! - **Reconnect.** The link gets a lost connection back by itself and renews its subscriptions.
-//!   Publishing goes on meanwhile for as long as the link has space.
+//! - **Reconnect.** The link reconnects by itself and renews its subscriptions. Meanwhile it
+//!   accepts frames for as long as it has space.
 //! - **Threads.** Every method may be called from any thread, [`Link::try_publish`] and
-//!   [`Link::state`] also from a thread without a runtime. The link wakes wakers from threads of
-//!   its own, and holds no lock meanwhile that one of its methods takes.
+//!   [`Link::state`] also from a thread without a runtime. While the link wakes a waker, it
+//!   holds no lock that one of its methods takes.
 //! - **Memory.** What waits in a link is bounded.
 
 mod async_nats;
@@ -42,7 +42,7 @@ pub use denial::Denial;
 pub(crate) use denial::{DenialLog, DenialWatch};
 pub(crate) use subject::Subject;
 
-/// What a link does in the background of a call.
+/// A call of a link that may wait.
 pub(crate) type LinkFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A connection to NATS that carries frames. See the [module](self) for what every link promises.
@@ -50,7 +50,7 @@ pub(crate) trait Link: fmt::Debug + Send + Sync {
     /// Returns the largest frame that the broker accepts, in bytes.
     fn max_payload(&self) -> usize;
 
-    /// Returns whether the link is connected now. Cheap: the driver asks before each turn.
+    /// Returns whether the link is connected now. Cheap: the driver calls this before each turn.
     fn state(&self) -> LinkState;
 
     /// Watches for permissions that the server denies from now on, on any subject.
@@ -79,9 +79,8 @@ pub(crate) trait Link: fmt::Debug + Send + Sync {
     /// Says why this link accepts nothing any more.
     fn publish(&self, subject: &Subject, frame: Bytes) -> LinkFuture<'_, Result<(), LinkError>>;
 
-    /// Waits until every frame that was accepted before has gone to the socket, or is lost. While
-    /// the link is down the future stays pending. It also resolves once the link is closed, which
-    /// [`Self::state`] shows.
+    /// Waits until every frame that was accepted before has gone to the socket, or is lost. The
+    /// future stays pending while the link is down, and resolves once the link is closed.
     ///
     /// # Cancel safety
     /// A dropped future has no effect on what was accepted.
@@ -106,15 +105,15 @@ pub(crate) trait Link: fmt::Debug + Send + Sync {
 pub(crate) trait Subscription: Send {
     /// Returns the next frame, or `None` once the subscription was drained or the link is closed.
     ///
-    /// A frame keeps alive at most a
-    /// small multiple of its own size in memory, however long the caller keeps it. Frames that the
-    /// caller does not take wait in a queue of the link. A full queue drops further frames.
+    /// A frame keeps alive at most a small multiple of its own size in memory, however long the
+    /// caller keeps it. Frames that the caller does not take wait in a bounded queue of the link. A
+    /// full queue drops further frames.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>>;
 
     /// Asks the broker to send no more. What the broker has sent before still arrives.
     ///
     /// # Cancel safety
-    /// A future that is dropped before it resolves may not have asked. Call again.
+    /// A future that is dropped before it resolves may have had no effect. Call again.
     fn drain(&mut self) -> LinkFuture<'_, ()>;
 }
 
@@ -124,7 +123,7 @@ pub(crate) enum LinkState {
     /// Connected. The value names the connection: it differs after every reconnect, so that a
     /// caller notices a reconnect which began and ended between two looks.
     Up(u64),
-    /// Not connected. The link is trying to reconnect, unless it is closed.
+    /// Not connected. The link is trying to reconnect.
     Down,
 }
 

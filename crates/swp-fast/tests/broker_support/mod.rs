@@ -108,7 +108,7 @@ pub(crate) async fn receive_rest(
 
 /// Fails if `future` exceeds the bound of a wait.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
-    tokio::time::timeout(PATIENCE, future).await.map_err(|_| "waited in vain".into())
+    tokio::time::timeout(PATIENCE, future).await.map_err(|_| "the wait timed out".into())
 }
 
 /// Waits until `condition` holds.
@@ -118,5 +118,5 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) -> Re
             tokio::time::sleep(LOOK).await;
         }
     };
-    within(holds).await.map_err(|_| format!("waited in vain until {what}").into())
+    within(holds).await.map_err(|_| format!("timed out before {what}").into())
 }

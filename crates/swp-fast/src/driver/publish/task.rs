@@ -196,7 +196,7 @@ impl PublishTask {
         self.alarm.set(self.connection.wake_at(now, due));
         let arrived = tokio::select! {
             biased;
-            // None once the link is closed, which the next look at the link shows.
+            // None once the link is closed, which the next publish shows.
             Some(frame) = next(&mut *self.control) => Some(frame),
             Some(frame) = next(&mut *self.inbox) => Some(frame),
             () = flushed(&mut self.flush) => {
