@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example throughput -- nats://127.0.0.1:4222 64 5000000`
 
-#![expect(clippy::disallowed_methods, reason = "an application may ask what time it is")]
+#![expect(clippy::disallowed_methods, reason = "an application may read the clock")]
 
 use std::time::Instant;
 
