@@ -15,7 +15,8 @@ use crate::wire::{Credit, PeerId};
 /// What all consumers add up to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sum {
-    /// How far the pace-setting consumers let the stream go. `None` where no consumer sets the pace.
+    /// How far the pace-setting consumers let the stream go. `None` where no consumer sets the
+    /// pace.
     pub(super) limit: Option<Credit>,
     /// A lost frame waits for its retransmission to one of them.
     pub(super) has_due: bool,

@@ -75,7 +75,7 @@ struct Counters {
     rtt: RttHistogram,
 }
 
-/// The publisher's state machine; see the [module](self).
+/// The publisher's state machine, for 1..N consumers.
 ///
 /// The methods come in four kinds, to be called in this order after each event:
 ///

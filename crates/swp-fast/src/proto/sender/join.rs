@@ -237,8 +237,8 @@ impl Sender {
         self.push_control(Dest::Peer(id), &Control::SynAck(syn_ack));
     }
 
-    /// A consumer that is no peer of this session sends a frame: its RESET was lost. As the consumer
-    /// still hears the group, it would wait for ever for what it misses.
+    /// A consumer that is no peer of this session sends a frame: its RESET was lost. As the
+    /// consumer still hears the group, it would wait for ever for what it misses.
     pub(super) fn answer_stranger(&mut self, id: PeerId) {
         self.drop_as(|dropped| &mut dropped.foreign);
         match self.membership.eviction(id).map(str::to_owned) {
