@@ -95,7 +95,7 @@ fn a_stream_that_stands_still_makes_no_progress() {
 }
 
 #[test]
-#[should_panic(expected = "lives and was not heard")]
+#[should_panic(expected = "runs and was not heard")]
 fn who_lives_on_a_healed_network_may_not_be_given_up() {
     let mut config = SimConfig::new(2);
     config.messages = vec![1_000; 2_000];

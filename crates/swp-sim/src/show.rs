@@ -27,12 +27,12 @@ pub(crate) fn one(seed: u64, trace: bool) -> bool {
     });
     match result {
         Ok(report) => println!(
-            "seed {seed} passed: {:?} after {:?}; {} frames, {} repairs, {} of {} copies lost, {} damaged; \
+            "seed {seed} passed: {:?} after {:?}; {} frames, {} retransmits, {} of {} copies lost, {} damaged; \
              longest time without progress once all was well {:?} of {:?}",
             report.end,
             report.simulated,
             report.frames,
-            report.repairs,
+            report.retransmits,
             report.traffic.lost,
             report.traffic.copies,
             report.traffic.damaged,

@@ -13,7 +13,7 @@ pub(crate) struct Summary {
     ends: BTreeMap<End, u64>,
     simulated: Duration,
     frames: u64,
-    repairs: u64,
+    retransmits: u64,
     copies: u64,
     lost: u64,
     damaged: u64,
@@ -32,7 +32,7 @@ impl Summary {
         *self.ends.entry(report.end).or_default() += 1;
         self.simulated += report.simulated;
         self.frames += report.frames;
-        self.repairs += report.repairs;
+        self.retransmits += report.retransmits;
         self.copies += report.traffic.copies;
         self.lost += report.traffic.lost;
         self.damaged += report.traffic.damaged;
@@ -49,7 +49,7 @@ impl Summary {
         let (seconds, hours) = (took.as_secs_f64(), self.simulated.as_secs_f64() / 3600.0);
         println!("{seeds} seeds in {seconds:.1} s, {:.0} seeds/s", seeds as f64 / seconds);
         println!("simulated: {hours:.1} hours");
-        println!("data frames: {}, repeated {}", self.frames, self.repairs);
+        println!("data frames: {}, repeated {}", self.frames, self.retransmits);
         let Summary { copies, lost, damaged, overflowed, .. } = self;
         println!(
             "copies on the way: {copies}, lost {lost}, damaged {damaged}, before a full queue {overflowed}"

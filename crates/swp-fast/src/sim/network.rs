@@ -1,4 +1,4 @@
-//! Frames under way: when each copy arrives, and which never do.
+//! Frames on their way: when each copy arrives, and which copies never do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,24 +13,24 @@ use super::path::{PathConfig, damage};
 use crate::time::Time;
 use crate::wire::{Control, Credit, Frame, Kind, Seq, SessionId};
 
-/// A frame that is held back for reordering arrives up to this many latencies later.
+/// A frame that is overtaken arrives up to this many latencies later.
 const REORDER_LATENCIES: u32 = 2;
 
 /// One copy of a frame on its way, as filters see it.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Transit {
-    /// When it was sent.
+    /// When the frame was sent.
     pub at: Time,
-    /// By whom.
+    /// The sender.
     pub from: Node,
-    /// To whom.
+    /// The addressee.
     pub to: Node,
-    /// What it is; `None` where it does not open with the world's key.
+    /// The frame's kind, or `None` if the frame does not open with the world's key.
     pub kind: Option<Kind>,
-    /// Its number.
+    /// The sequence number.
     pub seq: u64,
-    /// Sent to one consumer alone: a repair, where it is data.
+    /// The frame goes to one inbox alone: a data frame is a retransmission then.
     pub direct: bool,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Transit {
     }
 }
 
-/// What a frame is to those who look on: known from when it was sent, not from its bytes on arrival.
+/// What the simulator knows of a frame from when it was sent, not from its bytes on arrival.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Label {
     pub(super) from: Option<Node>,
@@ -51,45 +51,43 @@ pub(super) struct Label {
     pub(super) session: SessionId,
     pub(super) epoch: u32,
     pub(super) seq: u64,
-    /// Which life of its sender it is from: processes are started again.
-    pub(super) life: u32,
-    /// What a report says its consumer holds, and what it allows.
-    pub(super) report: Option<(Seq, Credit)>,
-    /// Where a SYN-ACK lets its consumer begin.
+    /// How often the sender's process had been started again.
+    pub(super) restarts: u32,
+    /// The cumulative ack and the credit of an ACK.
+    pub(super) ack: Option<(Seq, Credit)>,
+    /// Where the stream begins for the consumer of a SYN-ACK.
     pub(super) start: Option<Seq>,
 }
 
 impl Label {
-    pub(super) fn of(from: Option<Node>, life: u32, frame: &Frame) -> Label {
+    pub(super) fn of(from: Option<Node>, restarts: u32, frame: &Frame) -> Label {
         let header = frame.header;
-        let (report, start) = match frame.control() {
+        let (ack, start) = match frame.control() {
             Some(Ok(Control::Ack(ack))) => (Some((ack.cumulative, ack.credit)), None),
             Some(Ok(Control::SynAck(syn_ack))) => (None, Some(syn_ack.start)),
             _ => (None, None),
         };
         let (kind, session, epoch) = (header.kind, header.session, header.epoch);
-        Label { from, kind, session, epoch, seq: header.seq.get(), life, report, start }
+        Label { from, kind, session, epoch, seq: header.seq.get(), restarts, ack, start }
     }
 }
 
-/// A copy of a frame. One that was damaged, or is no frame at all, has no label.
-pub(super) struct Parcel {
+/// A copy of a frame that arrives.
+pub(super) struct Delivery {
     pub(super) frame: Bytes,
+    /// `None` if the copy was damaged, or is no frame at all.
     pub(super) label: Option<Label>,
-    /// It went to one endpoint's inbox, which the bus queues apart from what goes to all.
+    /// The copy went to one endpoint's inbox, which the bus queues apart from what goes to all.
     pub(super) direct: bool,
 }
 
 /// What becomes of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It never arrives, and why.
+    /// The copy never arrives, for this reason.
     Lost(&'static str),
-    Arrives {
-        at: Time,
-        again_at: Option<Time>,
-        damaged: bool,
-    },
+    /// The copy arrives.
+    Arrives { at: Time, again_at: Option<Time>, damaged: bool },
 }
 
 impl fmt::Display for Fate {
@@ -107,10 +105,10 @@ impl fmt::Display for Fate {
     }
 }
 
-/// Says whether a copy is to be lost.
+/// Returns true if a copy is to be lost.
 type Filter = Box<dyn FnMut(&Transit) -> bool>;
 
-/// What one node's frames to another have met with.
+/// The state of the path from one node to another.
 #[derive(Default)]
 struct PathState {
     /// When the newest in-order frame arrives.
@@ -121,8 +119,8 @@ struct PathState {
 
 pub(super) struct Network {
     rng: Pcg64,
-    under_way: BTreeMap<(Time, u64), (Node, Parcel)>,
-    /// The number of the next copy: arrivals at the same time keep their order by it.
+    in_transit: BTreeMap<(Time, u64), (Node, Delivery)>,
+    /// The number of the next copy. Arrivals at the same time keep their order by this number.
     next: u64,
     paths: BTreeMap<(Node, Node), PathState>,
     filters: Vec<Filter>,
@@ -136,7 +134,7 @@ impl Network {
     pub(super) fn new(seed: u64) -> Network {
         Network {
             rng: Pcg64::seed_from_u64(seed),
-            under_way: BTreeMap::new(),
+            in_transit: BTreeMap::new(),
             next: 0,
             paths: BTreeMap::new(),
             filters: Vec::new(),
@@ -167,17 +165,17 @@ impl Network {
         }
     }
 
-    /// The bus went down: whatever was under way is gone.
+    /// The bus went down: all copies on their way are lost.
     pub(super) fn lose_all(&mut self) {
-        self.lost += self.under_way.len() as u64;
-        self.under_way.clear();
+        self.lost += self.in_transit.len() as u64;
+        self.in_transit.clear();
     }
 
-    /// A process is gone, and with it the inbox that this was on its way to.
+    /// A process died, and with it the inbox of the copies on their way to it.
     pub(super) fn lose_to(&mut self, node: Node) {
-        let before = self.under_way.len();
-        self.under_way.retain(|_, (to, _)| *to != node);
-        self.lost += (before - self.under_way.len()) as u64;
+        let before = self.in_transit.len();
+        self.in_transit.retain(|_, (to, _)| *to != node);
+        self.lost += (before - self.in_transit.len()) as u64;
     }
 
     pub(super) fn send(
@@ -189,7 +187,7 @@ impl Network {
     ) -> Fate {
         self.copies += 1;
         let state = self.paths.entry((transit.from, transit.to)).or_default();
-        // Every filter sees every copy, so that one that counts is not misled by another.
+        // Every filter sees every copy, so that filters that count do not depend on each other.
         let mut filtered = false;
         for filter in &mut self.filters {
             filtered |= filter(transit);
@@ -223,24 +221,24 @@ impl Network {
         let again = self.rng.random_bool(path.duplicate);
         let again_at = again.then(|| at + up_to(&mut self.rng, path.latency));
         if let Some(again_at) = again_at {
-            self.arrive(again_at, transit.to, Parcel { frame: frame.clone(), label, direct });
+            self.arrive(again_at, transit.to, Delivery { frame: frame.clone(), label, direct });
         }
-        self.arrive(at, transit.to, Parcel { frame, label, direct });
+        self.arrive(at, transit.to, Delivery { frame, label, direct });
         Fate::Arrives { at, again_at, damaged }
     }
 
-    /// Puts a frame before a node without any path.
-    pub(super) fn arrive(&mut self, at: Time, to: Node, parcel: Parcel) {
-        self.under_way.insert((at, self.next), (to, parcel));
+    /// A frame arrives at a node without taking any path.
+    pub(super) fn arrive(&mut self, at: Time, to: Node, delivery: Delivery) {
+        self.in_transit.insert((at, self.next), (to, delivery));
         self.next += 1;
     }
 
     pub(super) fn next_arrival_at(&self) -> Option<Time> {
-        self.under_way.keys().next().map(|(at, _)| *at)
+        self.in_transit.keys().next().map(|(at, _)| *at)
     }
 
-    pub(super) fn pop_arrival(&mut self, now: Time) -> Option<(Node, Parcel)> {
-        let entry = self.under_way.first_entry()?;
+    pub(super) fn pop_arrival(&mut self, now: Time) -> Option<(Node, Delivery)> {
+        let entry = self.in_transit.first_entry()?;
         (entry.key().0 <= now).then(|| entry.remove())
     }
 }

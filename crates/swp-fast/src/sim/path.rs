@@ -1,4 +1,4 @@
-//! The weather between two endpoints, and what it does to the bytes of a frame.
+//! The faults of the path between two endpoints, and how a frame is damaged.
 
 use std::time::Duration;
 
@@ -6,19 +6,20 @@ use bytes::Bytes;
 use rand::RngExt;
 use rand_pcg::Pcg64;
 
-/// The array's marker and the version, one byte each, come before anything else is looked at.
+/// A receiver looks at the array's marker and the version first, one byte each.
 const CHECKED_FROM: usize = 2;
 
-/// The most bits that are turned over in a frame, and the most bytes that are put behind it.
+/// The most bits that are inverted in a frame, and the most bytes that are appended.
 const MAX_FLIPS: u32 = 8;
 const MAX_EXTENSION: usize = 64;
 
-/// The weather in one direction. Chances are 0.0 to 1.0, for each copy of each frame by itself.
+/// The faults in one direction. Chances are 0.0 to 1.0, for each copy of each frame by itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PathConfig {
-    /// Time from one end to the other. Default 1 ms.
+    /// The time from sender to addressee. Default 1 ms.
     pub latency: Duration,
-    /// Up to this much more, evenly spread. Keeps the order, as the bus does. Default zero.
+    /// Up to this much more time, evenly spread. The order is kept, as the bus keeps it. Default
+    /// zero.
     pub jitter: Duration,
     /// The chance that a frame is lost. Default 0.
     pub loss: f64,
@@ -28,9 +29,9 @@ pub struct PathConfig {
     pub duplicate: f64,
     /// The chance that a frame is overtaken by others, for up to two latencies. Default 0.
     pub reorder: f64,
-    /// The chance that a frame is damaged: up to 8 bits turned over behind the version (with that
-    /// damaged, a frame cannot be told from one of another version), cut short, or up to 64 bytes longer.
-    /// Without a digest ([`crate::wire::Integrity::None`]) damage to a body is delivered. Default 0.
+    /// The chance that a frame is damaged: up to 8 bits inverted, cut short, or up to 64 bytes
+    /// longer. The version is spared, because a damaged version looks like another version. Without
+    /// a digest ([`crate::wire::Integrity::None`]) damage to a body is delivered. Default 0.
     pub corrupt: f64,
 }
 
@@ -49,7 +50,7 @@ impl Default for PathConfig {
 }
 
 impl PathConfig {
-    /// The same distance without any weather: latency and jitter only.
+    /// The same distance without any fault: latency and jitter only.
     #[must_use]
     pub fn calm(self) -> PathConfig {
         let PathConfig { latency, jitter, .. } = self;
@@ -57,10 +58,10 @@ impl PathConfig {
     }
 }
 
-/// Losses in bursts: a path is good, or bad for a while, and changes from one frame to the next. With
-/// `loss` at 1 this is the channel of Gilbert, "Capacity of a Burst-Noise Channel", Bell System Technical
-/// Journal 39 (1960); with less, that of Elliott, "Estimates of Error Rates for Codes on Burst-Noise
-/// Channels", ibid. 42 (1963). A burst is 1 / `leave` frames long on average.
+/// Losses in bursts: a path is good or bad, and changes from one frame to the next. With `loss` at
+/// 1 this is the channel of Gilbert, "Capacity of a Burst-Noise Channel", Bell System Technical
+/// Journal 39 (1960). With less, it is that of Elliott, "Estimates of Error Rates for Codes on
+/// Burst-Noise Channels", ibid. 42 (1963). A burst is 1 / `leave` frames long on average.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Burst {
     /// The chance that a good path turns bad at a frame.
@@ -72,7 +73,7 @@ pub struct Burst {
 }
 
 impl Burst {
-    /// Moves a path on by one frame; says whether this one is lost.
+    /// Moves the path on by one frame. Returns true if this frame is lost.
     pub(super) fn step(&self, rng: &mut Pcg64, bad: &mut bool) -> bool {
         let turns = rng.random_bool(if *bad { self.leave } else { self.enter });
         *bad ^= turns;
@@ -91,7 +92,7 @@ pub(super) fn damage(rng: &mut Pcg64, frame: &Bytes) -> Bytes {
         }
         _ if bytes.len() <= CHECKED_FROM => bytes.push(0),
         _ => {
-            // No bit is turned over twice: the steps between them add up to less than the frame.
+            // No bit is inverted twice: the steps between the bits add up to less than the frame.
             let bits = ((bytes.len() - CHECKED_FROM) * 8) as u32;
             let flips = rng.random_range(1..=MAX_FLIPS);
             let mut at = rng.random_range(0..bits);

@@ -18,7 +18,8 @@ fn damage_always_changes_the_frame_and_never_its_version() {
     }
 }
 
-/// Both papers: the path is bad for enter / (enter + leave) of the frames, 1 / leave frames at a time.
+/// Both papers: the path is bad for enter / (enter + leave) of the frames, 1 / leave frames at a
+/// time.
 #[test]
 fn bursts_are_as_frequent_and_as_long_as_they_say() {
     let burst = Burst { enter: 0.01, leave: 0.2, loss: 1.0 };

@@ -1,4 +1,5 @@
-//! Runs a plan: disturbances first, then the demand that the stream gets on and comes to an end.
+//! Runs a plan: disturbances first, then the demand that the stream makes progress and comes to its
+//! end.
 
 use std::time::Duration;
 
@@ -7,14 +8,14 @@ use crate::config::{LateJoin, PublishResume, Slow, SubscribeConfig};
 use crate::proto::{ReceiverEvent, SenderEvent};
 use crate::sim::{Node, Outcome, SimConfig, World};
 
-/// The longest time-out that a publisher waits before it asks again, unless a round trip is longer.
+/// The longest time that a publisher waits between probes, unless a round trip is longer.
 const MAX_RTO: Duration = Duration::from_secs(1);
 
-/// A consumer that is through repeats its FIN-ACK for so long (six times from 50 ms on, doubling) before it
-/// takes it that its publisher has gone.
-const LAST_WORDS: Duration = Duration::from_millis(3_150);
+/// A consumer that has read everything sends its FIN-ACK for so long (six times from 50 ms on,
+/// doubling) before it takes its publisher for gone.
+const FIN_ACK_TIME: Duration = Duration::from_millis(3_150);
 
-/// Tells of everything that happens.
+/// Receives every line of a trace.
 type Sink = Box<dyn FnMut(&str)>;
 
 /// See [`Plan::run`].
@@ -28,7 +29,8 @@ pub(super) fn run(plan: &Plan, sink: Option<Sink>) -> Report {
         plan.to_string().lines().for_each(&mut sink);
         world.trace_to(sink);
     }
-    for (consumer, interval) in plan.read_intervals.iter().enumerate() {
+    for (consumer, (read_as, interval)) in plan.readers.iter().enumerate() {
+        world.read_as(consumer, *read_as);
         world.read_every(consumer, *interval);
     }
     let mut kept = world.resume_point(0);
@@ -63,16 +65,16 @@ fn apply(world: &mut World, plan: &Plan, action: Action, kept: &mut PublishResum
             world.add_consumer(plan.config.subscribe.clone());
         }
         Action::Hang(consumer) => world.hang(consumer),
-        Action::Cancel(consumer) => world.cancel(consumer, "it has seen enough"),
-        Action::Abort => world.abort(0, "it has said enough"),
-        // Whoever is through has nothing to go on with.
+        Action::Cancel(consumer) => world.cancel(consumer, "it leaves"),
+        Action::Abort => world.abort(0, "it aborts"),
+        // A consumer that has ended has nothing to resume.
         Action::Restart(consumer) if !world.has_ended(Node::Consumer(consumer)) => {
             world.restart(consumer);
         }
         Action::KeepState if !world.has_ended(publisher) => *kept = world.resume_point(0),
         Action::KillPublisher if !world.has_ended(publisher) => world.kill(publisher),
         Action::RestartPublisher if world.was_killed(publisher) => {
-            // The state may be old, but two lives must not have one epoch.
+            // The state may be old, but two publishers must not have one epoch.
             let epoch = world.sender_ids(0).epoch;
             world.restart_publisher(0, PublishResume { epoch, ..*kept });
         }
@@ -84,16 +86,21 @@ fn apply(world: &mut World, plan: &Plan, action: Action, kept: &mut PublishResum
 }
 
 impl Plan {
-    /// How long the stream may stand still once all is well, while nobody has to be missed.
+    /// How long the stream may stand still once all has healed, while no endpoint is missed.
     fn stall_bound(&self) -> Duration {
         let config = &self.config;
         let round_trip = [&config.down, &config.up].map(|path| path.latency + path.jitter);
         let rto = (round_trip[0] + round_trip[1]).max(MAX_RTO) + config.clock_step;
-        let apps = self.read_intervals.iter().max().copied().unwrap_or_default();
-        rto * STALL_RTOS + apps + config.write_interval + config.publish.claim_timeout
+        // One call may read all fragments of a message, and the slowest of n producers has n
+        // intervals between two messages.
+        let longest = config.messages.iter().max().copied().unwrap_or(0);
+        let fragments = longest / config.publish.max_piece_bytes() + 1;
+        let reader = self.readers.iter().map(|(_, interval)| *interval).max().unwrap_or_default();
+        let apps = reader * fragments as u32 + config.write_interval * config.app.producers as u32;
+        rto * STALL_RTOS + apps + config.publish.claim_timeout
     }
 
-    /// Whether anything can happen for which a consumer may be given up or refused.
+    /// Returns true if anything can happen for which a consumer may be lost or refused.
     fn may_end_early(&self) -> bool {
         let grave = [
             Feature::LossDown,
@@ -107,7 +114,7 @@ impl Plan {
             Feature::EarlyStart,
             Feature::UnackedLimit,
             Feature::Evict,
-            // Who does not count may be left behind.
+            // A consumer that does not count may be left behind.
             Feature::Tags,
             Feature::Hang,
             Feature::Cancel,
@@ -124,9 +131,9 @@ impl Plan {
 fn demand_progress(world: &mut World, plan: &Plan) -> Duration {
     let bound = plan.stall_bound();
     let publish = &plan.config.publish;
-    // A consumer is given up at the latest a keep-alive after its time-out, counted from the last frame of it
-    // that was still under way.
-    let patience = (publish.idle_timeout + publish.keep_alive * 2).max(LAST_WORDS) + bound;
+    // A consumer is lost at the latest a keep-alive after its time-out, counted from the arrival of
+    // its last frame.
+    let patience = (publish.idle_timeout + publish.keep_alive * 2).max(FIN_ACK_TIME) + bound;
     let mut longest_stall = Duration::ZERO;
     while !world.is_settled() {
         let (before, since) = (world.progress(), world.now());
@@ -139,12 +146,12 @@ fn demand_progress(world: &mut World, plan: &Plan) -> Duration {
             most += stalled_for + bound;
         }
         if world.run_while(most, |world| world.progress() == before && !world.is_settled()) {
-            // Nobody has to be waited for any more but who hangs, and that for the end alone.
+            // The stream waits only for an application that hangs, and only for its end.
             if world.has_sent_all() && world.end_hangs() {
                 continue;
             }
             let seconds = most.as_secs_f64();
-            world.fail(&format!("no progress for {seconds:.3} s though all is well"));
+            world.fail(&format!("no progress for {seconds:.3} s though all has healed"));
         }
         if !missed && !hung {
             longest_stall = longest_stall.max(world.now().since(since));
@@ -165,14 +172,14 @@ fn report(world: &World, plan: &Plan, longest_stall: Duration) -> Report {
         end,
         simulated: since_start(world),
         frames: stats.clone().map(|stats| stats.frames).sum(),
-        repairs: stats.map(|stats| stats.retransmits).sum(),
+        retransmits: stats.map(|stats| stats.retransmits).sum(),
         traffic: world.traffic(),
         longest_stall,
         stall_bound: plan.stall_bound(),
     }
 }
 
-/// Late consumers may find the stream closed; of the others, all must have ended.
+/// Consumers that join late may find the stream closed. All others must have ended.
 fn end_of(outcome: &Outcome) -> End {
     let closed =
         outcome.publishers.iter().any(|one| one.has(|event| *event == SenderEvent::Closed));

@@ -4,13 +4,13 @@ use super::World;
 use crate::config::{LateJoin, Slow};
 use crate::proto::{Dest, LostReason, ReceiverError, ReceiverEvent, SenderEvent};
 use crate::sim::Node;
-use crate::sim::checker::Joins;
+use crate::sim::checker::Admission;
 use crate::sim::network::Label;
 use crate::time::Time;
 use crate::wire::{Control, Credit, Frame, Kind, ResetCode, Seq};
 
 impl World {
-    /// A frame as it is sent.
+    /// Checks a frame as it is sent.
     pub(super) fn check_frame(&mut self, from: Node, to: Dest, frame: &Frame) {
         let mut checked = self.checker.check(from, to, frame);
         if let (Node::Publisher(publisher), Dest::Peer(id)) = (from, to)
@@ -23,21 +23,23 @@ impl World {
                 bytes: consumer.config.window_bytes,
             };
             let refuses = self.publishers[publisher].config.late_join == LateJoin::Refuse;
-            // One that was a member before, and says what it holds, is not late.
+            // A consumer that was in the session before, and says what it holds, does not join
+            // late.
             let again = consumer.session == Some(frame.header.session);
             if refuses && start.frames > Seq::ZERO && !again {
                 checked = Err(format!("{id} was let in late, against the configuration"));
             }
-            // A late copy of its SYN lets one in that has ended: it hears nothing any more.
+            // A late copy of its SYN lets in a consumer that has ended, and that hears nothing any
+            // more.
             let counts = consumer.counts(&self.publishers[publisher].config) && !consumer.is_gone();
             let (live, epoch) = (syn_ack.generation > 0, frame.header.epoch);
-            let how = Joins { again, live, counts, epoch };
-            checked = checked.and(self.checker.joins(frame.header.session, id, start, window, how));
+            let admission = Admission { start, window, again, live, counts, epoch };
+            checked = checked.and(self.checker.admit(frame.header.session, id, admission));
         }
         if let (Node::Consumer(consumer), Kind::FinAck) = (from, frame.header.kind)
             && !self.consumers[consumer].confirms
         {
-            checked = Err("it confirms the end, and its application did not".to_owned());
+            checked = Err("the end was confirmed, and not by the application".to_owned());
         }
         if let Err(what) = checked {
             self.fail(&format!("{from}: {what}"));
@@ -51,18 +53,18 @@ impl World {
         let ours = label.is_some_and(|label| {
             (label.session, label.epoch) == (publisher.ids.session, publisher.ids.epoch)
         });
-        // What one that died had to say does not count for the one in its place.
-        let life = self.consumers[*consumer].process.life;
-        if label.is_some_and(|label| label.life != life) || !(ours || *kind == Kind::Syn) {
+        // A frame of a process that died does not count for the process in its place.
+        let restarts = self.consumers[*consumer].process.restarts;
+        if label.is_some_and(|label| label.restarts != restarts) || !(ours || *kind == Kind::Syn) {
             return;
         }
         let heard = &mut publisher.heard[*consumer];
         heard.at = Some(now);
-        if let Some((held, allowed)) = label.and_then(|label| label.report) {
-            let most = (heard.most.0.max(held), heard.most.1.max(allowed));
+        if let Some((acked, credit)) = label.and_then(|label| label.ack) {
+            let most = (heard.most.0.max(acked), heard.most.1.max(credit));
             if most != heard.most {
                 heard.most = most;
-                heard.got_on_at = now;
+                heard.rose_at = now;
             }
         }
     }
@@ -74,11 +76,11 @@ impl World {
         if let Some(start) = label.start.filter(|_| label.from.is_some())
             && consumer.session.is_none()
         {
-            // Two lives of a session may each have let it in: the first that it hears of counts.
+            // Two epochs of a session may each have let the consumer in. The first SYN-ACK counts.
             consumer.session = Some(label.session);
             consumer.reader.joins_at(start);
         }
-        // Of a session that was begun again only what comes from the publisher that let it in counts.
+        // Where a publisher was replaced, only frames of the epoch that let the consumer in count.
         let joined = consumer.receiver.resume_point();
         let ours = joined.is_some_and(|at| (at.session, at.epoch) == (label.session, label.epoch));
         if ours && label.from.is_some() {
@@ -86,13 +88,8 @@ impl World {
         }
         if label.kind.is_data() {
             let checked = self.checker.note_handed(label, consumer.id);
-            // What is of no use after a late join is passed over, and makes room.
-            let writer = self.publishers.first().map(|publisher| &publisher.writer);
-            if consumer.reader.read_end.is_none() {
-                self.checker.note_taken(consumer.id, None, |seq| {
-                    let start = writer.and_then(|writer| writer.start_of(seq));
-                    start.is_some_and(|start| !start.whole)
-                });
+            if !consumer.reader.has_begun() {
+                self.checker.note_skipped(consumer.id);
             }
             if let Err(what) = checked {
                 self.fail(&what);
@@ -112,24 +109,24 @@ impl World {
         }
     }
 
-    /// What does not fit before a process is lost, as it is with a client of the bus. For a stream's only
-    /// consumer there is room for its data. Where there are others, what they are asked arrives here too and
-    /// can use up the reserve; who is no member hears more than it can queue; and copies that the network
-    /// made are nobody's fault. Those losses are repaired as any other.
+    /// A frame that does not fit the queue of a process is lost, as with a client of the bus. The
+    /// data of a stream fits the queue of its only consumer. With several consumers, probes arrive
+    /// here too and can use up the reserve. A consumer that is no peer hears more than it can
+    /// queue, and the network makes copies. Such losses are retransmitted as any other.
     pub(super) fn check_overflow(&mut self, node: Node, label: Option<&Label>) {
-        self.note(format_args!("{node} has no room for a frame: lost"));
+        self.note(format_args!("the queue of {node} is full: a frame is lost"));
         self.overflowed += 1;
         let Some(label) = label.filter(|label| label.kind.is_data()) else { return };
         if let Node::Consumer(index) = node
             && self.config.down.duplicate == 0.0
             && self.consumers.len() == 1
-            && self.checker.is_member(label.session, self.consumers[index].id)
+            && self.checker.is_peer(label.session, self.consumers[index].id)
         {
             self.fail(&format!("more data is sent to {node} than is queued for it"));
         }
     }
 
-    /// After a publisher was served.
+    /// Checks a publisher after it was served.
     pub(super) fn check_publisher(&mut self, index: usize, now: Time) {
         let publisher = &self.publishers[index];
         let (sender, session) = (&publisher.sender, publisher.ids.session);
@@ -146,10 +143,32 @@ impl World {
         if frames > config.retained_frames || bytes > config.retained_bytes {
             self.fail(&format!("publisher {index} retains {frames} frames, {bytes} bytes"));
         }
+        self.check_positions(index);
         self.check_quorum(index);
     }
 
-    /// After a consumer was served.
+    /// Positions never go back, and an acked position covers only messages that the peers were
+    /// handed.
+    fn check_positions(&mut self, index: usize) {
+        let publisher = &mut self.publishers[index];
+        let (sender, app) = (&publisher.sender, &publisher.app);
+        let (sent, acked) = (sender.sent_position(), sender.acked_position());
+        let before = std::mem::replace(&mut publisher.told, (sent, acked));
+        if before == (sent, acked) {
+            return;
+        }
+        if sent < before.0 || acked < before.1 || acked > sent || sent > app.accepted_position() {
+            self.fail(&format!("publisher {index} told {before:?}, and then {sent:?}, {acked:?}"));
+        }
+        let (session, messages) = (publisher.ids.session, app.complete_at(acked));
+        let rewindable = self.config.rewindable;
+        let checked = self.checker.check_acked_messages(session, messages, rewindable);
+        if let Err(what) = checked {
+            self.fail(&what);
+        }
+    }
+
+    /// Checks a consumer after it was served.
     pub(super) fn check_consumer(&mut self, index: usize, now: Time) {
         let timer = self.consumers[index].receiver.poll_timeout();
         self.check_timer(Node::Consumer(index), timer, now);
@@ -166,21 +185,27 @@ impl World {
         match event {
             SenderEvent::Finished { name } => {
                 if let Some(consumer) = self.named(name) {
-                    self.check_has_all(consumer, "was reported to have finished");
+                    self.check_has_all(consumer, "was told to have finished");
                 }
             }
             SenderEvent::Lost { name, reason, .. } => {
                 if let Some(consumer) = self.named(name) {
                     self.check_lost(index, consumer, reason);
                     let session = self.publishers[index].ids.session;
-                    self.checker.forget(session, self.consumers[consumer].id);
+                    self.checker.remove(session, self.consumers[consumer].id);
                 }
             }
             SenderEvent::Closed => {
-                let session = self.publishers[index].ids.session;
+                let publisher = &self.publishers[index];
+                let (acked, accepted) =
+                    (publisher.sender.acked_position(), publisher.app.accepted_position());
+                if acked != accepted {
+                    self.fail(&format!("closed at {acked:?}, and {accepted:?} was accepted"));
+                }
+                let session = publisher.ids.session;
                 for consumer in 0..self.consumers.len() {
-                    if self.checker.is_member(session, self.consumers[consumer].id) {
-                        self.check_has_all(consumer, "is a member of a stream reported closed");
+                    if self.checker.is_peer(session, self.consumers[consumer].id) {
+                        self.check_has_all(consumer, "is a peer in a stream that closed");
                     }
                 }
             }
@@ -188,31 +213,33 @@ impl World {
         }
     }
 
-    /// A consumer may be given up for silence only after it was not heard for as long as was agreed.
+    /// A peer may be timed out only after it was not heard for as long as was agreed.
     fn check_lost(&self, publisher: usize, consumer: usize, reason: &LostReason) {
         let config = &self.publishers[publisher].config;
         match reason {
             LostReason::TimedOut(_) => {
                 let heard = self.publishers[publisher].heard[consumer].at.unwrap_or_default();
                 if self.local_now().since(heard) < config.idle_timeout {
-                    self.fail(&format!("consumer {consumer} was given up, and heard at {heard:?}"));
+                    self.fail(&format!(
+                        "consumer {consumer} was timed out, and heard at {heard:?}"
+                    ));
                 }
                 if self.healed_at.is_some_and(|at| heard > at)
                     && !self.consumers[consumer].is_gone()
                 {
                     self.fail(&format!(
-                        "consumer {consumer} lives and was not heard since {heard:?}"
+                        "consumer {consumer} runs and was not heard since {heard:?}"
                     ));
                 }
             }
             LostReason::TooManyUnacked(_) if config.unacked_limit.is_none() => {
-                self.fail(&format!("consumer {consumer} was given up by a limit that is not set"));
+                self.fail(&format!("consumer {consumer} was lost by a limit that is not set"));
             }
             LostReason::Stalled(_) => self.check_stalled(publisher, consumer),
             LostReason::LeftBehind if self.consumers[consumer].counts(config) => {
                 self.fail(&format!("consumer {consumer} counts, and was left behind"));
             }
-            // It is told that it cannot resume, and may not have heard it yet.
+            // The consumer is told that it cannot resume, and may not have heard that yet.
             LostReason::Left(why)
                 if !self.consumers[consumer].is_gone() && !why.starts_with("it cannot resume") =>
             {
@@ -222,19 +249,21 @@ impl World {
         }
     }
 
-    /// A consumer may be evicted only where it counts, and did not get on for as long as is set. Whether the
-    /// stream had to wait for it cannot be seen from here, but whether it told of anything can.
+    /// A consumer may be evicted only if it counts, and its acks showed no progress for as long as
+    /// is set. Whether the stream had to wait for the consumer cannot be seen from here.
     fn check_stalled(&self, publisher: usize, consumer: usize) {
         let one = &self.publishers[publisher];
         let Slow::Evict { stalled_for } = one.config.slow else {
             self.fail(&format!("consumer {consumer} was evicted, and is to be waited for"));
         };
         if !self.consumers[consumer].counts(&one.config) {
-            self.fail(&format!("consumer {consumer} was evicted, and nobody has to wait for it"));
+            self.fail(&format!("consumer {consumer} was evicted, and sets no pace"));
         }
-        let got_on_at = one.heard[consumer].got_on_at;
-        if self.local_now().since(got_on_at) < stalled_for {
-            self.fail(&format!("consumer {consumer} was evicted, and got on at {got_on_at:?}"));
+        let rose_at = one.heard[consumer].rose_at;
+        if self.local_now().since(rose_at) < stalled_for {
+            self.fail(&format!(
+                "consumer {consumer} was evicted, and made progress at {rose_at:?}"
+            ));
         }
     }
 
@@ -246,7 +275,7 @@ impl World {
         }
     }
 
-    /// A consumer may give up its publisher only for silence that was agreed on, or when it is told to.
+    /// A consumer may fail only after the silence that was agreed on, or when it is told to.
     fn check_failed(&self, index: usize, error: &ReceiverError, now: Time) {
         let consumer = &self.consumers[index];
         let publisher =
@@ -256,27 +285,28 @@ impl World {
                 let idle_timeout = publisher.map(|publisher| publisher.config.idle_timeout);
                 let heard = consumer.heard.unwrap_or_default();
                 if idle_timeout.is_some_and(|most| now.since(heard) < most) {
-                    self.fail(&format!("consumer {index} gave up, and heard at {heard:?}"));
+                    self.fail(&format!("consumer {index} timed out, and heard at {heard:?}"));
                 }
-                let lives =
-                    publisher.is_some_and(|one| !one.sender.is_over() && !one.process.killed);
-                if self.healed_at.is_some_and(|at| heard > at) && lives {
-                    self.fail(&format!("consumer {index} heard nothing of a living publisher"));
+                let runs = publisher.is_some_and(|one| !one.is_gone());
+                if self.healed_at.is_some_and(|at| heard > at) && runs {
+                    self.fail(&format!("consumer {index} heard nothing of a publisher that runs"));
                 }
             }
             ReceiverError::Reset { code: ResetCode::UnknownSession, .. } => {
-                let member = publisher
-                    .is_some_and(|one| self.checker.is_member(one.ids.session, consumer.id));
-                if member && publisher.is_some_and(|one| !one.sender.is_over()) {
-                    self.fail(&format!("consumer {index} was disowned, and is a member"));
+                let is_peer =
+                    publisher.is_some_and(|one| self.checker.is_peer(one.ids.session, consumer.id));
+                if is_peer && publisher.is_some_and(|one| !one.sender.is_over()) {
+                    self.fail(&format!("consumer {index} was told to be no peer, and is a peer"));
                 }
             }
-            ReceiverError::Protocol(what) => self.fail(&format!("consumer {index}: {what}")),
+            ReceiverError::Protocol(_) | ReceiverError::Fragments(_) => {
+                self.fail(&format!("consumer {index}: {error}"));
+            }
             _ => {}
         }
     }
 
-    /// Reports name a consumer by its name and, in brackets, its id.
+    /// Events name a consumer by its name and, in brackets, its id.
     fn named(&self, display: &str) -> Option<usize> {
         self.consumers.iter().position(|one| display.contains(&one.id.to_string()))
     }
@@ -290,12 +320,5 @@ impl World {
         if stats.peak_queued_frames > one.config.window_frames {
             self.fail(&format!("consumer {consumer} held more than its window: {stats:?}"));
         }
-    }
-
-    /// Ends the run.
-    pub(in crate::sim) fn fail(&self, what: &str) -> ! {
-        let at = self.now.since(Time::ZERO);
-        let recent = self.checker.recent();
-        panic!("seed {} at {at:?}: {what}\n{recent}{}", self.config.seed, self.outcome());
     }
 }

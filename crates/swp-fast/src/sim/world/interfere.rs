@@ -7,12 +7,12 @@ use bytes::Bytes;
 use super::{Heard, World};
 use crate::config::{PublishConfig, PublishResume};
 use crate::proto::{Dest, Receiver, Sender, SenderIds, Transmit};
-use crate::sim::network::{Label, Parcel};
-use crate::sim::{Node, PathConfig, Transit};
+use crate::sim::network::{Delivery, Label};
+use crate::sim::{Node, PathConfig, ReadAs, Transit};
 use crate::wire::{Kind, PeerId};
 
 impl World {
-    /// Loses every copy for which `filter` says so.
+    /// Loses every copy for which `filter` returns true.
     pub fn lose_where(&mut self, filter: impl FnMut(&Transit) -> bool + 'static) {
         self.network.add_filter(Box::new(filter));
     }
@@ -32,45 +32,45 @@ impl World {
         self.network.clear_filters();
     }
 
-    /// The weather from publishers and from consumers, from now on.
+    /// Sets the paths from publishers and from consumers, from now on.
     pub fn set_paths(&mut self, down: PathConfig, up: PathConfig) {
         self.config.down = down;
         self.config.up = up;
     }
 
-    /// Cuts a node off from all others, or connects it again. It does not notice.
+    /// Cuts a node off from all others, or connects it again. The node does not notice.
     pub fn cut(&mut self, node: Node, cut: bool) {
         self.network.set_cut(node, cut);
     }
 
-    /// Stops a process as a whole, or lets it go on; meanwhile frames queue up before it.
+    /// Stops a process as a whole, or lets it run again. Meanwhile frames queue before the process.
     pub fn stop(&mut self, node: Node, stopped: bool) {
         self.process(node).stopped = stopped;
         self.serve(node);
     }
 
-    /// Ends a process without a word.
+    /// Ends a process without a RESET.
     pub fn kill(&mut self, node: Node) {
         let process = self.process(node);
         process.killed = true;
         process.inbox.clear();
     }
 
-    /// A consumer's process dies and another begins where its application was: what was received and not
-    /// read is gone.
+    /// A consumer's process dies, and another resumes where its application was: behind the last
+    /// message read whole. What was received and not read is lost.
     pub fn restart(&mut self, consumer: usize) {
         let (id, now, capacity) =
             (self.network.random_id(), self.local_now(), self.config.subscription_capacity);
         let one = &mut self.consumers[consumer];
-        // One that was not let in yet knows what the one before it knew.
-        one.config.resume = one.receiver.resume_point().or(one.config.resume.take());
+        // A process that was not let in yet knows what the process before it knew.
+        one.config.resume = one.reader.start_again(&one.receiver).or(one.config.resume.take());
         let again = Receiver::new(one.config.clone(), PeerId(id), capacity as u64, now);
         match again {
             Ok(receiver) => one.receiver = receiver,
             Err(error) => self.fail(&error.to_string()),
         }
         for publisher in &self.publishers {
-            self.checker.forget(publisher.ids.session, self.consumers[consumer].id);
+            self.checker.remove(publisher.ids.session, self.consumers[consumer].id);
         }
         self.network.lose_to(Node::Consumer(consumer));
         let one = &mut self.consumers[consumer];
@@ -87,8 +87,9 @@ impl World {
         self.serve(Node::Consumer(consumer));
     }
 
-    /// A publisher's process dies, and another goes on with its session from where `saved` says: see
-    /// [`World::resume_point`]. Needs [`crate::sim::SimConfig::rewindable`].
+    /// A publisher's process dies, and another continues its session from where `saved` says: see
+    /// [`World::resume_point`]. Needs a stream of blocks: see
+    /// [`crate::sim::SimConfig::rewindable`].
     pub fn restart_publisher(&mut self, publisher: usize, saved: PublishResume) {
         let inbox = PeerId(self.network.random_id());
         let ids = SenderIds { session: saved.session, epoch: saved.epoch + 1, inbox };
@@ -102,31 +103,36 @@ impl World {
         let one = &mut self.publishers[publisher];
         (one.sender, one.ids) = (sender, ids);
         one.first_event = one.events.len();
-        one.writer.begin_again(saved.next);
+        one.told = Default::default();
         one.process.start_again(self.now);
         one.heard.fill(Heard::default());
         one.quorum.note_replaced();
+        if let Err(what) = one.app.start_again(saved.next) {
+            self.fail(what);
+        }
         self.checker.note_replaced(saved.session);
         self.serve(Node::Publisher(publisher));
     }
 
-    /// Where a publisher could be gone on with.
+    /// Where another publisher could continue.
     pub fn resume_point(&self, publisher: usize) -> PublishResume {
         self.publishers[publisher].sender.resume_point()
     }
 
-    /// Stops only the application of a consumer from reading, or lets it go on.
+    /// Stops only the application of a consumer from reading, or lets it read again.
     pub fn pause_reading(&mut self, consumer: usize, paused: bool) {
         self.consumers[consumer].reader.set_paused(paused);
         self.serve(Node::Consumer(consumer));
     }
 
-    /// From now on the application of a consumer reads nothing, whatever heals, until [`World::end_hangs`].
+    /// From now on the application of a consumer reads nothing, whatever heals, until
+    /// [`World::end_hangs`].
     pub fn hang(&mut self, consumer: usize) {
         self.consumers[consumer].reader.set_hung(true);
     }
 
-    /// Applications that hang go on; says whether there was one whose session goes on.
+    /// Applications that hang read again. Returns true if there was one whose consumer has not
+    /// ended.
     pub fn end_hangs(&mut self) -> bool {
         let hung = self.has_hung();
         self.consumers.iter_mut().for_each(|one| one.reader.set_hung(false));
@@ -134,19 +140,25 @@ impl World {
         hung
     }
 
-    /// What the application of a consumer takes for a frame from now on.
+    /// Sets the time that the application of a consumer takes for a frame from now on.
     pub fn read_every(&mut self, consumer: usize, interval: Duration) {
         self.consumers[consumer].reader.set_interval(interval);
     }
 
-    /// The bus goes down: what is under way is lost, and so is what is sent. Every endpoint knows.
+    /// Sets how the application of a consumer reads. To be called before it has read anything.
+    pub fn read_as(&mut self, consumer: usize, read_as: ReadAs) {
+        self.consumers[consumer].reader.set_read_as(read_as);
+    }
+
+    /// The bus goes down: copies on their way are lost, and so is what is sent. Every endpoint
+    /// knows.
     pub fn bus_down(&mut self) {
         self.bus_down = true;
         self.network.lose_all();
         self.serve_all();
     }
 
-    /// The bus is there again, and every endpoint is told, one that is stopped when it goes on.
+    /// The bus is up again, and every endpoint is told, a stopped one when it runs again.
     pub fn bus_up(&mut self) {
         self.bus_down = false;
         let publishers = self.publishers.iter_mut().map(|one| &mut one.process);
@@ -157,8 +169,8 @@ impl World {
         self.serve_all();
     }
 
-    /// Everything is well again: the paths are calm, nobody is cut off, stopped or kept from reading, and
-    /// the bus is up. From here on no peer that lives may be given up.
+    /// Everything heals: the paths are calm, no node is cut off, stopped or kept from reading, and
+    /// the bus is up. From here on no peer that runs may be timed out.
     pub fn heal(&mut self) {
         self.set_paths(self.config.down.calm(), self.config.up.calm());
         self.lose_nothing();
@@ -176,29 +188,31 @@ impl World {
         self.serve_all();
     }
 
-    /// More messages for a publisher to write.
+    /// Gives a publisher more messages to offer.
     pub fn write(&mut self, publisher: usize, sizes: &[usize]) {
         if publisher == 0 {
             self.config.messages.extend_from_slice(sizes);
         }
         let now = self.local_now();
-        self.publishers[publisher].writer.extend(now, sizes);
+        if let Err(refused) = self.publishers[publisher].app.extend(now, sizes) {
+            self.fail(&format!("the packer refused: {refused:?}"));
+        }
         self.serve(Node::Publisher(publisher));
     }
 
     /// A publisher finishes its stream when it has written everything.
     pub fn finish(&mut self, publisher: usize) {
-        self.publishers[publisher].writer.finish();
+        self.publishers[publisher].app.finish();
         self.serve(Node::Publisher(publisher));
     }
 
-    /// A publisher gives up.
+    /// A publisher aborts its stream.
     pub fn abort(&mut self, publisher: usize, reason: &str) {
         self.publishers[publisher].sender.abort(reason);
         self.serve(Node::Publisher(publisher));
     }
 
-    /// A consumer gives up.
+    /// A consumer leaves.
     pub fn cancel(&mut self, consumer: usize, reason: &str) {
         self.consumers[consumer].receiver.cancel(reason);
         self.serve(Node::Consumer(consumer));
@@ -223,7 +237,12 @@ impl World {
     /// Puts any frame before a node at once.
     pub fn inject(&mut self, to: Node, frame: Bytes) {
         let opened = self.checker.open(&Transmit { to: Dest::Publisher, frame: frame.clone() });
+        if let Some(opened) = &opened
+            && self.publishers.iter().all(|one| one.ids.session != opened.header.session)
+        {
+            self.checker.note_injected(opened);
+        }
         let label = opened.map(|opened| Label::of(None, 0, &opened));
-        self.network.arrive(self.now, to, Parcel { frame, label, direct: true });
+        self.network.arrive(self.now, to, Delivery { frame, label, direct: true });
     }
 }

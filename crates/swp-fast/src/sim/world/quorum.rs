@@ -1,20 +1,22 @@
-//! How many consumers are left, by what the publisher told, and whether it went on or failed accordingly.
+//! Counts the consumers that are left, by the publisher's events, and checks that the publisher
+//! fails when too few are left, and only then.
 
 use std::collections::BTreeSet;
 
 use super::{Consumer, World};
 use crate::proto::{SenderError, SenderEvent};
 
-/// Who takes part in a publisher's session, as far as its events say.
+/// The consumers in a publisher's session, as far as its events tell.
 #[derive(Debug, Default)]
 pub(super) struct Quorum {
     /// Consumers that count and have joined.
     joined: BTreeSet<usize>,
     /// Enough have joined once.
     started: bool,
-    /// One of them was lost, since the publisher was last looked at.
+    /// One of them was lost since the last check.
     lost_one: bool,
-    /// It is not its session's first: who is on the way back to it counts, and nothing has told of it yet.
+    /// The publisher is not the first of its session: consumers that come back count, and no event
+    /// has told of them yet.
     replaced: bool,
 }
 
@@ -25,7 +27,7 @@ impl Quorum {
 }
 
 impl World {
-    /// A publisher may fail for want of consumers only where fewer are left than it needs.
+    /// A publisher may fail for want of consumers only if fewer are left than it needs.
     pub(super) fn note_quorum(&mut self, index: usize, event: &SenderEvent) {
         match event {
             SenderEvent::Joined { name, consumers, .. } => {
@@ -44,7 +46,7 @@ impl World {
                 let (left, needed) = (publisher.quorum.joined.len(), publisher.config.quorum());
                 if left >= needed {
                     self.fail(&format!(
-                        "it failed, with {left} consumers where {needed} are enough"
+                        "the publisher failed with {left} consumers, and {needed} are enough"
                     ));
                 }
             }
@@ -52,8 +54,8 @@ impl World {
         }
     }
 
-    /// Where fewer are left, it has to fail. Who was let in and has not reported counts here: it may have been
-    /// a member before.
+    /// A publisher must fail if fewer are left than it needs. A consumer that was let in and has
+    /// not acked counts here, because it may have been a peer before.
     pub(super) fn check_quorum(&mut self, index: usize) {
         let quorum = &mut self.publishers[index].quorum;
         let again = quorum.replaced || self.consumers.iter().any(|one| !one.former_ids.is_empty());
@@ -63,11 +65,11 @@ impl World {
         let publisher = &self.publishers[index];
         let session = publisher.ids.session;
         let left = |one: &&Consumer| {
-            one.counts(&publisher.config) && self.checker.is_member(session, one.id)
+            one.counts(&publisher.config) && self.checker.is_peer(session, one.id)
         };
         let left = self.consumers.iter().filter(left).count();
         if left < publisher.config.quorum() && !publisher.sender.is_over() {
-            self.fail(&format!("it goes on with {left} consumers, and needs more"));
+            self.fail(&format!("the publisher continues with {left} consumers, and needs more"));
         }
     }
 
@@ -75,7 +77,7 @@ impl World {
         self.consumers[consumer].counts(&self.publishers[publisher].config)
     }
 
-    /// The consumer with this id in its name, or that had it in an earlier life.
+    /// The consumer that has or had an id that this name contains.
     fn by_any_id(&self, name: &str) -> Option<usize> {
         self.consumers.iter().position(|one| {
             let mut ids = one.former_ids.iter().chain([&one.id]);
