@@ -17,7 +17,7 @@ use swp_fast::wire::{
 use swp_replay::capture::{CaptureWriter, Ending, WriterOptions};
 use swp_replay::record::Record;
 
-/// Random worlds to begin with; a fuzzer keeps those that reach anything of their own.
+/// Random worlds at the start. A fuzzer keeps those that reach code that no other input reaches.
 const WORLDS: u64 = 300;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -49,7 +49,7 @@ fn frames(folder: &Path) -> std::io::Result<()> {
                 write(folder, &name, mode | 2, &unsealed(control.kind(), &opened.body))?;
             }
         }
-        // The number 1 in eight bytes where one would do: nothing may be said in two ways.
+        // The number 1 in eight bytes where one is enough: a value has one encoding.
         let long = [0x91, 0xcf, 0, 0, 0, 0, 0, 0, 0, 1];
         write(folder, &format!("{mode}-long-form"), mode | 2, &unsealed(Kind::FinAck, &long))?;
         let mut open = OpenFrame::new(1024);
@@ -68,7 +68,7 @@ fn frames(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What the target makes a frame of: kind, digest, session, epoch, number, body.
+/// What the target makes a frame of: kind, digest, session, epoch, sequence number, body.
 fn unsealed(kind: Kind, body: &[u8]) -> Vec<u8> {
     [&[kind as u8, 0], &[0; 20][..], body].concat()
 }
@@ -163,7 +163,7 @@ fn captures(folder: &Path) -> Result<(), Box<dyn Error>> {
                 headers: (number == 2).then(|| [("Name", "value")].into_iter().collect()),
                 payload: &payload,
             })?;
-            // Blocks of a few frames each.
+            // Each block has a few frames.
             if number % 2 == 1 {
                 writer.sync()?;
             }
@@ -190,8 +190,9 @@ fn captures(folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Bytes to change, by their place in the file, so that its checks (made to fit again) vouch for a lie.
-/// The first block begins at 4096, its table (40 bytes a frame) at 4176, the second block at 8192.
+/// Bytes to change, by their place in the file. The checks are made to fit again, so that they
+/// cover a file that contradicts itself. The first block begins at 4096, its table (40 bytes a
+/// frame) at 4176, the second block at 8192.
 const LIES: [(&str, &[(usize, u8)]); 7] = [
     ("two-records", &[(4096 + 40, 3), (4176 + 8, 3)]),
     ("no-record", &[(4096 + 40, 1), (4176 + 8, 1)]),
@@ -212,7 +213,7 @@ fn options() -> WriterOptions {
     }
 }
 
-/// A record whose pieces lie in three blocks, between two that are whole.
+/// A record whose fragments lie in three blocks, between two whole records.
 fn spanning(path: &Path) -> Result<(), Box<dyn Error>> {
     let mut writer = CaptureWriter::create(path, options())?;
     let record =

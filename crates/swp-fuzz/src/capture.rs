@@ -1,6 +1,6 @@
 //! The reader of captures and the search through damaged ones: any bytes are a file.
 //!
-//! Never a panic; what is given out adds up to the totals; a record that is given out has one encoding.
+//! Never a panic. The records read add up to the totals, and each has one encoding.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -10,20 +10,21 @@ use swp_replay::capture::{ALIGN, Capture, Reason, format};
 use swp_replay::record::Record;
 use tempfile::NamedTempFile;
 
-/// Set where the input is the file's own bytes; else it is in the form that [`compact`] makes.
+/// Set if the input is the file's own bytes. Otherwise the input has the form that [`compact`]
+/// makes.
 const WHOLE: u8 = 1;
-/// Set where checks and digests are left as they are; else they are made to fit, since a fuzzer would
-/// seldom get past them.
+/// Set if checks and digests are left as they are. Otherwise they are made to fit, because a fuzzer
+/// would seldom get past them.
 const UNFIXED: u8 = 2;
 
-/// An input longer than this is not tried: nothing in the format needs it.
+/// Longer inputs are not tried: nothing in the format needs them.
 const MAX_FILE: usize = 1 << 20;
 
 thread_local! {
     static FILE: RefCell<Option<NamedTempFile>> = const { RefCell::new(None) };
 }
 
-/// The first byte is of the flags above; the rest is the file.
+/// The first byte holds the flags above, and the rest is the file.
 pub fn capture_read(data: &[u8]) {
     let Some((&mode, rest)) = data.split_first() else { return };
     let mut file = if mode & WHOLE != 0 { rest.to_vec() } else { expand(rest) };
@@ -41,7 +42,8 @@ pub fn capture_read(data: &[u8]) {
     });
 }
 
-/// In memory, where the system has such a place: a fuzzer writes a file thousands of times a second.
+/// A file in memory, if the system has such a place: a fuzzer writes it thousands of times a
+/// second.
 fn scratch() -> NamedTempFile {
     let named = NamedTempFile::new_in("/dev/shm").or_else(|_| NamedTempFile::new());
     named.expect("a temporary file")
@@ -65,7 +67,7 @@ fn read(path: &std::path::Path) {
     }
 }
 
-/// Reads all that a capture gives out; the messages by its blocks, and those that were read.
+/// Reads everything in a capture. Returns the messages by its blocks, and the messages read.
 fn check(capture: &Capture) -> (u64, u64) {
     let file_bytes = capture.file_bytes();
     for entry in capture.index() {
@@ -101,7 +103,7 @@ fn check(capture: &Capture) -> (u64, u64) {
             assert_eq!(again, record.bytes, "a record has one encoding");
         }
     }
-    // Where the file was searched the totals were made from what is given out.
+    // If the file was searched, the totals were made from the records found.
     let found = capture.recovered().filter(|found| found.reason != Reason::Superblock);
     if let Some(found) = found {
         assert!(intact && errors == 0, "what a search found is whole");
@@ -116,9 +118,9 @@ fn check(capture: &Capture) -> (u64, u64) {
     (messages, read)
 }
 
-/// A file as an input: each run of whole 4 KiB pages without the zeros at its end, behind its length. A
-/// fuzzer's changes then mostly meet bytes that mean something. The superblock's check stands at the
-/// end of its page; it is made anew anyway, and so left out.
+/// A file as an input: each run of whole 4 KiB pages without the zeros at its end, behind its
+/// length. A fuzzer's changes then mostly meet bytes that mean something. The superblock's check
+/// stands at the end of its page; it is made anew anyway, and so left out.
 pub fn compact(file: &[u8]) -> Vec<u8> {
     let mut file = file.to_vec();
     if let Some(check) = file.get_mut(ALIGN - 4..ALIGN) {

@@ -1,5 +1,5 @@
-//! Every decoder of the wire: no panic, the readers agree with each other, and whatever is accepted has
-//! one encoding, so that encoding what was decoded gives the same bytes again.
+//! Every decoder of the wire: no panic, the readers agree with each other, and an accepted frame
+//! has one encoding, so that encoding what was decoded gives the same bytes again.
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -23,11 +23,13 @@ pub(crate) const KINDS: [Kind; 11] = [
     Kind::Announce,
 ];
 
-/// A message bound for the assembler; what it holds must stay near this whatever a fragment claims.
+/// The longest message for the assembler. It must hold no more than about this, whatever a fragment
+/// claims.
 const MAX_MESSAGE: u64 = 1 << 20;
 
-/// The first byte says whether a key is set (1) and whether the rest is a whole frame, or the fields and
-/// body of one that is sealed here (2): checks and digests stop a fuzzer before it sees a decoder.
+/// The first byte holds two flags. With 1, a key is set. With 2, the rest is the fields and body of
+/// a frame that is sealed here, because checks and digests stop a fuzzer before it reaches a
+/// decoder. Without 2, the rest is a whole frame.
 pub fn frame_decode(data: &[u8]) {
     let Some((&mode, rest)) = data.split_first() else { return };
     let key = (mode & 1 != 0).then(|| Key::from_bytes([7; 32]));
@@ -41,7 +43,7 @@ pub fn frame_decode(data: &[u8]) {
     }
 }
 
-/// A frame whose checks fit, with any body; and whether it is to be accepted.
+/// A frame with any body and checks that fit, and whether the frame must be accepted.
 fn sealed(sealer: &Sealer, mut u: Unstructured<'_>) -> arbitrary::Result<(Bytes, bool)> {
     let kind = *u.choose(&KINDS)?;
     let integrity = *u.choose(&[Integrity::Blake3, Integrity::Crc32c, Integrity::None])?;
@@ -64,13 +66,13 @@ pub(crate) fn put(sealer: &Sealer, header: &Header, body: &[u8]) -> Bytes {
     sealer.seal_data(buf, header)
 }
 
-/// Opens a frame, and compares all that can be said of it.
+/// Opens a frame, and compares everything that the decoders tell.
 fn check_frame(sealer: &Sealer, frame: &Bytes) -> Option<Frame> {
     let preamble = Preamble::decode(frame);
     let peeked = sealer.peek(frame);
     let opened = match sealer.open(frame) {
         Ok(opened) => opened,
-        // Only the body can be found at fault after the header was in order.
+        // After a header that decodes, only the body can be at fault.
         Err(error) => {
             assert!(peeked.is_ok() || peeked == Err(error));
             return None;

@@ -1,4 +1,4 @@
-//! The bodies of the fuzz targets: each takes any bytes at all and panics where a promise is broken.
+//! The bodies of the fuzz targets: each takes any bytes and panics if a promise is broken.
 //!
 //! ```text
 //!   fuzz/targets/*.rs  libFuzzer hands over bytes  -+
@@ -6,7 +6,7 @@
 //!   tests/seeds.rs     replays fuzz/seeds/*        -+
 //! ```
 //!
-//! They live apart from libFuzzer so that the seeds that it found run in every `cargo test`, on a stable
+//! They stand apart from libFuzzer so that the kept seeds run in every `cargo test`, on a stable
 //! toolchain and without a C++ compiler.
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,10 @@
-//! A publisher and its consumers, the bus between them, and whoever shares it, all at the input's will.
+//! A publisher and its consumers, the bus between them, and other users of the bus. The input
+//! decides what each of them does.
 //!
-//! What is checked depends on who is trusted, see [`Trust`]. Always: no panic, bounded state and retained
-//! bytes, timers that come to rest, and no more frames than were asked for.
+//! The checks depend on which frames can be forged, see [`Trust`]. Always checked: no panic,
+//! bounded state, timers that come to rest, and a bounded number of frames for each input.
 
+mod apps;
 mod forge;
 mod heal;
 mod setup;
@@ -11,47 +13,51 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
-use bytes::{BufMut, Bytes, BytesMut};
-use swp_fast::proto::{Dest, Packed, Receiver, Sender, SenderEvent, SenderIds, Transmit};
+use bytes::Bytes;
+use swp_fast::proto::{Dest, Receiver, Sender, SenderEvent, SenderIds, Transmit};
 use swp_fast::time::Time;
-use swp_fast::wire::{Kind, MAX_HEADER, OpenFrame, PeerId, Sealer, encode_fragment};
+use swp_fast::wire::{PeerId, Sealer};
 use swp_fast::{PublishConfig, ReceiverError, SenderError, SubscribeConfig};
 
-/// What one input may do, so that a run stays short.
+use self::apps::{Producer, SentFrame};
+
+/// The most steps of one input, so that a run stays short.
 const MAX_STEPS: usize = 400;
 
-/// A link holds this many frames and loses what comes on top, as a bus does.
+/// The frames that a link holds. A frame beyond that is lost, as on a bus.
 const LINK_FRAMES: usize = 64;
 
-/// Genuine frames remembered, to be repeated later or changed.
+/// Genuine frames kept, to be sent again later or changed.
 const LOG_FRAMES: usize = 64;
 
-/// Most frames that a publisher hands out at once: its control queue (256), and every frame that it
-/// keeps (fewer than 32 here) once to the group and once to each of at most 3 consumers; FIN and probe.
-const MAX_BURST: usize = 256 + 4 * 32 + 2;
+/// The full frames that the packer's queue holds.
+const QUEUE_FRAMES: usize = 4;
 
-/// After one input both ends are at rest within this many turns of timers and transmissions.
+/// The most frames that wait in the packer: a message of more than half a frame has a frame of its
+/// own, the longest message (2 KiB) has 13 of the shortest fragments (169 bytes), and one frame is
+/// open.
+const MAX_WAITING: usize = 2 * QUEUE_FRAMES + 13 + 1;
+
+/// The most frames that a publisher hands out at once: its control queue (256), and every frame
+/// that it retains (fewer than 32 here) once to the group and once to each of at most 3 consumers.
+/// What waits in the packer, FIN and probe come on top.
+const MAX_BURST: usize = 256 + 4 * 32 + MAX_WAITING + 2;
+
+/// After one step all endpoints are at rest within this many turns of timers and transmissions.
 const MAX_TURNS: usize = 8;
 
-/// Counters are asked for now and then only: percentiles cost more than the step that came before.
+/// The steps between two looks at the counters. Percentiles cost more than a step.
 const CHECK_BOUNDS_EVERY: usize = 16;
 
-/// An application that writes without asking `can_write` is at most this far ahead.
-const MAX_AHEAD: u64 = 4;
-
-/// The longest message here (2 KiB) in the smallest pieces (169 bytes): what is written at once when a
-/// stream ends in the midst of one.
-const LONG_PIECES: u64 = 13;
-
-/// Whose frames reach the two ends besides their own.
+/// Which frames reach the endpoints besides their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trust {
-    /// Nobody's: the bus loses, repeats and reorders. What is delivered is what was written, and when
-    /// the bus heals everything is.
+    /// None: the bus loses, duplicates and reorders. The messages delivered are those accepted, and
+    /// all of them once the bus heals.
     Honest,
-    /// Anybody's without the key: the same is promised.
+    /// Frames made without the key. The same is promised.
     Keyed,
-    /// Anybody's, with the means to seal any frame. Only bounds are promised.
+    /// Frames made with everything that it takes to seal a frame. Only bounds are promised.
     Forged,
 }
 
@@ -76,13 +82,22 @@ pub fn session(data: &[u8]) {
     }
 }
 
-/// A consumer and what the application has read from it.
+/// How a consumer's application reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReadAs {
+    Messages,
+    Batches,
+    Frames,
+}
+
+/// A consumer and its application.
 struct Consumer {
     id: PeerId,
     receiver: Receiver,
-    /// Frames under way to it.
+    /// Frames on their way to the consumer.
     link: VecDeque<Bytes>,
-    /// The number of the frame that must be read next; `None` before the first.
+    read_as: ReadAs,
+    /// The number of the message that must be read next, or `None` before the first.
     next: Option<u64>,
     config: SubscribeConfig,
 }
@@ -96,19 +111,18 @@ struct World {
     config: PublishConfig,
     sender: Sender,
     consumers: Vec<Consumer>,
-    /// Frames under way to the publisher.
+    /// Frames on their way to the publisher.
     up: VecDeque<Bytes>,
     log: VecDeque<Bytes>,
-    written: Vec<(Kind, Vec<u8>)>,
-    /// A long message that is being written: its length, and how far it is.
-    long: Option<(u64, u64)>,
-    finished: bool,
-    /// A consumer was given up at some time.
+    producer: Producer,
+    /// The data frames of the session, by sequence number.
+    sent: Vec<SentFrame>,
+    /// A peer was lost at some time.
     lost: bool,
 }
 
 impl World {
-    /// One thing happens.
+    /// Does what the next byte of the input says.
     fn step(&mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         match u.int_in_range(0..=19)? {
             0..=2 => self.write(u)?,
@@ -119,64 +133,12 @@ impl World {
             11 => self.wait_for_timer(),
             12 => self.quiet(),
             13 => self.application(u)?,
-            14 => self.repeat(u)?,
+            14 => self.duplicate(u)?,
             15 | 16 if self.trust != Trust::Honest => self.noise(u)?,
             17..=19 if self.trust != Trust::Honest => self.forge(u)?,
             _ => _ = self.deliver_all(),
         }
         Ok(())
-    }
-
-    fn write(&mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
-        let ahead = self.written.len() as u64 - self.sender.sent().get();
-        self.sender.set_backlog(!self.sender.can_write());
-        if !self.sender.can_write() && ahead >= MAX_AHEAD {
-            return Ok(());
-        }
-        let (kind, buf) = match self.long {
-            None if u.ratio(1, 4)? => {
-                let total = u.int_in_range(1..=self.config.max_message_bytes)?;
-                self.long = Some((total, 0));
-                (Kind::Fragment, self.piece())
-            }
-            Some(_) => (Kind::Fragment, self.piece()),
-            None => (Kind::Data, self.packed(u)?),
-        };
-        let body = buf[MAX_HEADER..].to_vec();
-        match self.sender.write(Packed::body(kind, buf, 1)) {
-            Ok(seq) => {
-                assert_eq!(seq.get(), self.written.len() as u64, "numbers are dense");
-                self.written.push((kind, body));
-            }
-            Err(error) => {
-                self.long = None;
-                assert!(self.finished || self.sender.is_over(), "{error}");
-            }
-        }
-        Ok(())
-    }
-
-    fn packed(&self, u: &mut Unstructured<'_>) -> arbitrary::Result<BytesMut> {
-        let mut open = OpenFrame::new(self.config.max_body_bytes());
-        let len = usize::from(u8::arbitrary(u)?);
-        let fill = self.written.len() as u8;
-        for _ in 0..u.int_in_range(1..=4)? {
-            if !open.push(&vec![fill; len]) {
-                break;
-            }
-        }
-        Ok(open.into_buf())
-    }
-
-    fn piece(&mut self) -> BytesMut {
-        let Some((total, offset)) = self.long.take() else { return BytesMut::zeroed(MAX_HEADER) };
-        let len = (total - offset).min(self.config.max_fragment_bytes() as u64);
-        if offset + len < total {
-            self.long = Some((total, offset + len));
-        }
-        let mut piece = BytesMut::new();
-        piece.put_bytes(self.written.len() as u8, len as usize);
-        encode_fragment(total, offset, &piece)
     }
 
     fn deliver(&mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
@@ -188,8 +150,8 @@ impl World {
         Ok(())
     }
 
-    /// Hands over one frame that is under way: to a consumer, or where there is none of this number, to
-    /// the publisher.
+    /// Hands over one frame that is on its way: to a consumer or, if there is none of this number,
+    /// to the publisher.
     fn deliver_next(&mut self, to: usize) -> bool {
         let link = self.consumers.get_mut(to).map_or(&mut self.up, |consumer| &mut consumer.link);
         let Some(frame) = link.pop_front() else { return false };
@@ -214,7 +176,7 @@ impl World {
         moved
     }
 
-    /// A link loses its first frame, or repeats it, or lets it be overtaken; or loses everything.
+    /// A link loses its first frame, duplicates it, lets it be overtaken, or loses everything.
     fn disturb(&mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         let to = u.choose_index(self.consumers.len() + 1)?;
         let link = self.consumers.get_mut(to).map_or(&mut self.up, |consumer| &mut consumer.link);
@@ -228,7 +190,8 @@ impl World {
         Ok(())
     }
 
-    fn repeat(&mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
+    /// A frame that was sent some time ago arrives, at any endpoint.
+    fn duplicate(&mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         if self.log.is_empty() {
             return Ok(());
         }
@@ -236,38 +199,6 @@ impl World {
         let to = u.choose_index(self.consumers.len() + 1)?;
         self.hand_over(to, &frame);
         Ok(())
-    }
-
-    fn read(&mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
-        let index = u.choose_index(self.consumers.len())?;
-        let most = u.int_in_range(1..=64)?;
-        self.read_some(index, most);
-        Ok(())
-    }
-
-    /// The application reads; what it gets is compared with what was written.
-    fn read_some(&mut self, index: usize, most: usize) -> bool {
-        let consumer = &mut self.consumers[index];
-        let mut bytes = 0;
-        let mut frames = 0;
-        while frames < most {
-            let Some(frame) = consumer.receiver.read_frame(self.now) else { break };
-            bytes += frame.body.len() as u64;
-            frames += 1;
-            if self.trust == Trust::Forged {
-                continue;
-            }
-            let seq = frame.seq.get();
-            match consumer.next {
-                Some(next) => assert_eq!(seq, next, "frames are read in order"),
-                None => assert!(seq == 0 || self.config.late_join == swp_fast::LateJoin::FromNow),
-            }
-            consumer.next = Some(seq + 1);
-            let (kind, body) = &self.written[seq as usize];
-            assert!(frame.kind == *kind && frame.body == body, "frame {seq} is what was written");
-        }
-        assert!(bytes <= consumer.config.window_bytes, "what was held is within the window");
-        frames > 0
     }
 
     fn pass_time(&mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
@@ -285,7 +216,7 @@ impl World {
         self.now = self.next_timer().unwrap_or(self.now).max(self.now);
     }
 
-    /// Two keep-alives in which nothing arrives anywhere: each end asks ever less often.
+    /// Nothing arrives anywhere for two keep-alives: each endpoint sends ever less often.
     fn quiet(&mut self) {
         let until = self.now + self.config.keep_alive * 2;
         let mut sent = 0;
@@ -298,12 +229,13 @@ impl World {
                 link.clear();
             }
             self.up.clear();
-            // Timers are a millisecond apart at the least, four ends have a handful each.
+            // Timers are at least a millisecond apart, and each of four endpoints has a few.
             assert!(turns <= 8_000 + 1_000, "timers without end");
         }
         self.now = until;
         if self.trust != Trust::Forged {
-            // Back-off: 5 ms doubling to a keep-alive, for each consumer; and what was due before.
+            // Back-off goes from 5 ms, doubling, to a keep-alive, for each consumer. A burst may
+            // have been due before.
             assert!(sent <= 256 + MAX_BURST, "{sent} frames without any answer");
         }
     }
@@ -327,20 +259,7 @@ impl World {
         Ok(())
     }
 
-    fn finish(&mut self) {
-        // A message that has begun is written to its end first.
-        while self.long.is_some() && !self.finished && !self.sender.is_over() {
-            let buf = self.piece();
-            let body = buf[MAX_HEADER..].to_vec();
-            if self.sender.write(Packed::body(Kind::Fragment, buf, 1)).is_ok() {
-                self.written.push((Kind::Fragment, body));
-            }
-        }
-        self.finished = true;
-        self.sender.finish(Bytes::from_static(b"end"));
-    }
-
-    /// Timers run and frames go out until both ends are at rest; how many frames that were.
+    /// Timers run and frames go out until all endpoints are at rest. Returns the number of frames.
     fn settle(&mut self) -> usize {
         let now = self.now;
         let mut sent = 0;
@@ -349,7 +268,9 @@ impl World {
                 self.sender.handle_timeout(now);
             }
             let mut burst = 0;
-            while let Some(transmit) = self.sender.poll_transmit(now) {
+            loop {
+                self.pump();
+                let Some(transmit) = self.sender.poll_transmit(now) else { break };
                 burst += 1;
                 assert!(burst <= MAX_BURST, "a publisher that does not stop");
                 self.route(transmit);
@@ -386,6 +307,11 @@ impl World {
                 link.push_back(transmit.frame.clone());
             }
         };
+        if let Dest::Group(_) = transmit.to
+            && let Ok(frame) = self.sealer.open(&transmit.frame)
+        {
+            self.note_sent(&frame);
+        }
         match transmit.to {
             Dest::Publisher => push(&mut self.up),
             Dest::Group(generation) => {
@@ -414,14 +340,15 @@ impl World {
                 events += 1;
             }
         }
-        // A turn of the input delivers at most all that the links hold, and each frame causes a few.
+        // A step delivers at most all that the links hold, and each frame causes a few events.
         assert!(events <= 4 * 4 * LINK_FRAMES + 64, "{events} events");
     }
 
-    /// What is kept is bounded.
+    /// Checks the bounds of what is kept.
     fn check_bounds(&self) {
         let stats = self.sender.stats();
-        let bound = self.config.retained_frames + MAX_AHEAD + LONG_PIECES;
+        // One frame is written beyond the bound, and not sent yet.
+        let bound = self.config.retained_frames + 1;
         assert!(stats.retained_frames <= bound, "{} frames retained", stats.retained_frames);
         assert!(stats.consumers.len() <= self.config.max_consumers);
         let members: Vec<u64> = stats.consumers.iter().map(|consumer| consumer.id).collect();
@@ -431,14 +358,14 @@ impl World {
             if self.trust != Trust::Forged && members.contains(&consumer.id.0) {
                 let dropped = stats.dropped;
                 assert_eq!(dropped.forged, 0, "a genuine publisher");
-                // Whoever was given up, and has not heard of it, hears what is sent to the others; and it
+                // A consumer that was lost, and does not know, hears what goes to the others. It
                 // may have been let in again.
                 assert!(self.lost || dropped.beyond_window == 0, "a genuine publisher");
             }
         }
     }
 
-    /// How an end may not fail where no genuine or keyed frame gave cause.
+    /// Without a genuine or keyed frame as a cause, an endpoint may not fail in these ways.
     fn check(&self) {
         if self.trust == Trust::Forged {
             return;
@@ -447,8 +374,10 @@ impl World {
         assert_ne!(outcome, Some(Err(SenderError::StreamInUse)), "nobody else was there");
         for consumer in &self.consumers {
             match consumer.receiver.failure() {
-                Some(ReceiverError::Protocol(what)) => panic!("a genuine publisher: {what}"),
-                // The one thing that a version without the key can say; see `Preamble`.
+                Some(error @ (ReceiverError::Protocol(_) | ReceiverError::Fragments(_))) => {
+                    panic!("a genuine publisher: {error}")
+                }
+                // A RESET for another version needs no key: see `Preamble`.
                 Some(ReceiverError::Version { .. }) => assert_eq!(self.trust, Trust::Keyed),
                 _ => {}
             }

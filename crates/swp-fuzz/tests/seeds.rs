@@ -1,11 +1,11 @@
-//! The inputs that fuzzing kept, run once more: what was found stays found, on any toolchain.
+//! Replays the inputs that fuzzing kept, on any toolchain.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use std::path::PathBuf;
 
 use allocation_counter::measure;
 
-/// Runs every kept input; each may have at most `most_bytes` allocated at a time.
+/// Runs every kept input, each with at most `most_bytes` allocated at a time.
 fn replay(target: &str, most_bytes: u64, run: impl Fn(&[u8])) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
     let mut seeds: Vec<PathBuf> =
@@ -21,13 +21,13 @@ fn replay(target: &str, most_bytes: u64, run: impl Fn(&[u8])) {
     }
 }
 
-/// A frame is taken apart in place; the test's own lists are what is left.
+/// A frame is decoded in place, so the memory is that of the test's own lists.
 #[test]
 fn frame_decode() {
     replay("frame_decode", 1 << 20, swp_fuzz::frame_decode);
 }
 
-/// Four ends with windows of some kilobytes.
+/// Four endpoints with windows of some kilobytes.
 #[test]
 fn session() {
     replay("session", 4 << 20, swp_fuzz::session);

@@ -1,4 +1,4 @@
-//! Frames that nobody should have sent.
+//! Frames that no endpoint sent.
 
 use std::time::Duration;
 
@@ -47,8 +47,8 @@ impl World {
         Ok(())
     }
 
-    /// A frame in good order that is not genuine. Where a key is to protect the session it is made
-    /// without that key, else with all that a member has.
+    /// A well-formed frame that is not genuine. If a key protects the session, the frame is made
+    /// without that key, else with everything that an endpoint has.
     pub(super) fn forge(&mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         let to = u.choose_index(self.consumers.len() + 1)?;
         let sealer = match self.trust {
@@ -66,7 +66,7 @@ impl World {
         let frame = match u.int_in_range(0..=10)? {
             0..=8 => {
                 let control = self.control(u)?;
-                // A SYN stands under its sender's own id, or it is nobody's.
+                // The session of a SYN is its sender's own id, or the SYN is not accepted.
                 let session = match &control {
                     Control::Syn(syn) if u.ratio(7, 8)? => SessionId(syn.peer.0),
                     _ => session,
@@ -88,7 +88,7 @@ impl World {
         Ok(())
     }
 
-    /// A frame number: near the ends, near what is going on, or any.
+    /// A sequence number: near the bounds, near the newest frame, or any.
     fn seq(&self, u: &mut Unstructured<'_>) -> arbitrary::Result<Seq> {
         let value = match u.int_in_range(0..=3)? {
             0 => u64::from(u8::arbitrary(u)?),

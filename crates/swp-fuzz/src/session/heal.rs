@@ -6,14 +6,15 @@ use swp_fast::proto::Receiver;
 
 use super::{Consumer, World};
 
-/// Besides idle time-outs: several times as long as SYNs and FIN-ACKs are ever apart (1 s).
+/// The time that is allowed besides idle time-outs: several times the longest interval of SYNs and
+/// FIN-ACKs (1 s).
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl World {
-    /// Delivers and reads everything until nothing moves any more, then asks how it ended.
+    /// Delivers and reads everything until nothing moves any more, then checks the end.
     pub(super) fn heal(&mut self) {
         self.finish();
-        // The last that the bus loses is all that is under way, the end itself with it.
+        // At last the bus loses everything on its way, FIN included.
         self.settle();
         self.up.clear();
         self.consumers.iter_mut().for_each(|consumer| consumer.link.clear());
@@ -34,21 +35,21 @@ impl World {
         self.check_end();
     }
 
-    /// Whoever takes part is through, and so is the publisher.
+    /// The publisher has ended, and so has every consumer that takes part.
     fn check_end(&self) {
         let takes_part = |consumer: &&Consumer| {
             consumer.receiver.is_connected() && consumer.receiver.failure().is_none()
         };
         if !self.sender.has_started() {
-            // Then too few are left that ever could, for the others gave up.
+            // Too few consumers are left to start: the others failed.
             let left = self.consumers.iter().filter(takes_part).count();
             assert!(left < self.config.min_consumers || self.sender.is_over(), "never started");
             return;
         }
         for consumer in self.consumers.iter().filter(takes_part) {
-            assert!(consumer.receiver.is_over(), "a consumer is not through: {}", self.describe());
+            assert!(consumer.receiver.is_over(), "a consumer has not ended: {}", self.describe());
             if let Some(next) = consumer.next {
-                assert_eq!(next, self.written.len() as u64, "{}", self.describe());
+                assert_eq!(next, self.producer.accepted(), "{}", self.describe());
             }
         }
         assert!(self.sender.is_over(), "the publisher waits: {}", self.describe());
@@ -61,11 +62,12 @@ impl World {
             .iter()
             .map(|consumer| (consumer.next, consumer.receiver.failure(), consumer.receiver.stats()))
             .collect();
-        let written = self.written.len();
-        format!("{written} written, {:?}, {stats:?}, {consumers:?}", self.sender.outcome())
+        let accepted = self.producer.accepted();
+        format!("{accepted} accepted, {:?}, {stats:?}, {consumers:?}", self.sender.outcome())
     }
 
-    /// Whether nothing will come of it any more: whoever never joined asks for ever.
+    /// Returns true if nothing more will happen. A consumer that was never let in sends SYNs for
+    /// ever.
     fn all_over(&self) -> bool {
         let over = |receiver: &Receiver| receiver.is_over() || !receiver.is_connected();
         self.sender.is_over() && self.consumers.iter().all(|consumer| over(&consumer.receiver))

@@ -1,4 +1,4 @@
-//! How a world begins: small windows and short time-outs, so that their edges are met often.
+//! A world at the start: small windows and short time-outs, so that their bounds are often reached.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,9 +9,10 @@ use swp_fast::time::Time;
 use swp_fast::wire::{Integrity, Key, PeerId, Sealer, SessionId};
 use swp_fast::{LateJoin, PublishConfig, SubscribeConfig, UnackedLimit};
 
-use super::{Consumer, Trust, World};
+use super::apps::Producer;
+use super::{Consumer, QUEUE_FRAMES, ReadAs, Trust, World};
 
-/// What the bus queues for a consumer, in messages: more than any window here and its reserve.
+/// The frames that the bus queues for a consumer: more than any window here and its reserve.
 const CAPACITY: u64 = 256;
 
 /// The longest message: several frames of the sizes here.
@@ -25,6 +26,7 @@ impl World {
         let now = Time::from_nanos(1_000_000_000);
         let ids = SenderIds { session: SessionId(0x5e55), epoch: 3, inbox: PeerId(0x1b0) };
         let sender = Sender::new(config.clone(), ids, now).expect("a valid configuration");
+        let producer = Producer::new(&config);
         let count = u.int_in_range(1..=config.max_consumers)?;
         let consumers = (0..count)
             .map(|index| consumer(u, &config, PeerId(0xc0 + index as u64), now))
@@ -39,9 +41,8 @@ impl World {
             consumers,
             up: VecDeque::new(),
             log: VecDeque::new(),
-            written: Vec::new(),
-            long: None,
-            finished: false,
+            producer,
+            sent: Vec::new(),
             lost: false,
         })
     }
@@ -54,6 +55,7 @@ fn publish_config(u: &mut Unstructured<'_>, keyed: bool) -> arbitrary::Result<Pu
         config.integrity = *u.choose(&[Integrity::Blake3, Integrity::Crc32c, Integrity::None])?;
     }
     config.frame_bytes = 256 + usize::from(u8::arbitrary(u)?);
+    config.queue_bytes = config.frame_bytes * QUEUE_FRAMES;
     config.retained_frames = u.int_in_range(1..=16)?;
     config.retained_bytes = config.frame_bytes as u64 * u.int_in_range(1..=16)?;
     config.max_message_bytes = MAX_MESSAGE;
@@ -83,5 +85,8 @@ fn consumer(
     config.window_bytes = publisher.frame_bytes as u64 * u.int_in_range(1..=16)?;
     config.max_message_bytes = MAX_MESSAGE;
     let receiver = Receiver::new(config.clone(), id, CAPACITY, now).expect("a valid configuration");
-    Ok(Consumer { id, receiver, link: VecDeque::new(), next: None, config })
+    // Taken from an option, so that scripts need not spend a byte on this.
+    let read_as = [ReadAs::Messages, ReadAs::Batches, ReadAs::Frames];
+    let read_as = read_as[config.window_frames as usize % read_as.len()];
+    Ok(Consumer { id, receiver, link: VecDeque::new(), read_as, next: None, config })
 }
