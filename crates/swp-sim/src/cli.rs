@@ -2,10 +2,10 @@
 
 use clap::Parser;
 
-/// Runs swp-fast's protocol through seeded bad weather and checks its rules at every step
+/// Runs swp-fast's protocol through seeded faults and checks its rules at every step
 ///
-/// One seed is one run, the same each time: it decides the weather, the windows, who stops and when.
-/// A seed that fails is printed with the command that repeats it.
+/// One seed is one run, the same each time: it decides the faults, the windows, which process stops
+/// and when. A seed that fails is printed with the command that repeats it.
 ///
 /// Exit status: 0 all seeds passed, 1 a seed failed, 2 usage.
 #[derive(Parser)]
@@ -23,7 +23,7 @@ pub(crate) struct Cli {
     /// Threads [default: one for each core]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub(crate) jobs: Option<u64>,
-    /// Go on after a seed that fails, and list all that do
+    /// Continue after a seed that fails, and list all that fail
     #[arg(long)]
     pub(crate) keep_going: bool,
     /// Run this seed only, and print its plan

@@ -1,4 +1,4 @@
-//! Many seeds: threads take them one after the other until enough have run.
+//! Many seeds: threads run them one after the other until enough have run.
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,14 +12,14 @@ use crate::cli::Cli;
 use crate::summary::Summary;
 use crate::{attempt_seed, show};
 
-/// A bar moves this often, and a line is printed this often where there is no terminal.
+/// How often a bar moves, and how often a line is printed without a terminal.
 const BAR_INTERVAL: Duration = Duration::from_millis(200);
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What a thread says of a seed.
+/// The result of one seed.
 type Result = (u64, Vec<Feature>, std::result::Result<Report, String>);
 
-/// Which seeds are still to be run.
+/// The seeds that are still to be run.
 struct Work {
     next: AtomicU64,
     end: u64,
@@ -38,7 +38,7 @@ impl Work {
     }
 }
 
-/// Runs what was asked for and prints what came of it; says whether all passed.
+/// Runs the seeds and prints a summary. Returns true if all passed.
 pub(crate) fn many(cli: &Cli) -> bool {
     let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     let jobs = cli.jobs.unwrap_or_else(cores);
@@ -90,7 +90,7 @@ fn run_seeds(work: &Work, results: &Sender<Result>) {
     }
 }
 
-/// Hands every result to `take`, which answers how many there were and how many of them failed.
+/// Hands every result to `take`, which returns how many results there were and how many failed.
 fn collect(
     received: &Receiver<Result>,
     mut progress: Progress,
@@ -113,7 +113,7 @@ fn collect(
     progress.bar.finish_and_clear();
 }
 
-/// A bar on a terminal, a line now and then elsewhere.
+/// Shows progress: a bar on a terminal, a line now and then elsewhere.
 struct Progress {
     bar: ProgressBar,
     lines: bool,
@@ -129,7 +129,7 @@ impl Progress {
             Some(total) => (ProgressBar::new(total), "{bar:24} {percent:>3}% {msg}"),
             None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
         };
-        // The templates are constants; the plain style serves as well.
+        // The templates are constants. The plain style is good enough.
         let style = ProgressStyle::with_template(template);
         let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Progress { bar, lines, started, shown: started }
@@ -139,7 +139,7 @@ impl Progress {
         if self.lines { LINE_INTERVAL } else { BAR_INTERVAL }
     }
 
-    /// A line beside the progress.
+    /// Prints a line beside the progress.
     fn say(&self, text: &str) {
         self.bar.suspend(|| eprintln!("{text}"));
     }

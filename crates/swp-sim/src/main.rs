@@ -1,10 +1,10 @@
-//! The command `swp-sim`: runs the protocol through seeded bad weather, seed after seed, on all cores.
+//! The command `swp-sim`: runs the protocol through seeded faults, seed after seed, on all cores.
 //! What a seed decides, and what is checked, is in `swp_fast::sim::swarm`.
 //!
 //! ```text
 //!   cli       arguments          hunt      many seeds: threads, what failed
-//!   show      one seed: its plan, its trace, how it ended
-//!   summary   what the seeds that ran had
+//!   show      one seed: its plan, its trace, its result
+//!   summary   adds up the seeds that ran
 //! ```
 //!
 //! Exit codes: 0 all seeds passed, 1 a seed failed, 2 usage.
@@ -27,12 +27,12 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Where stdout or stderr is closed there is nobody to tell.
+            // If stdout or stderr is closed, the error cannot be shown.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    // A panic is how the checker says what is wrong; it is caught, and told in one place.
+    // The checker panics if a rule is broken. Panics are caught, and shown in one place.
     std::panic::set_hook(Box::new(|_| {}));
     let passed = match cli.seed {
         Some(seed) => show::one(seed, cli.trace),
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs one seed; what the checker, or a panic of the code under test, said is the error.
+/// Runs one seed. The error is the message of the panic, of the checker or the code under test.
 fn attempt(run: impl FnOnce() -> Report) -> Result<Report, String> {
     std::panic::catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();

@@ -1,4 +1,4 @@
-//! One seed: its plan, on request its trace, and how it ended.
+//! One seed: its plan, on request its trace, and its result.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use crate::attempt;
 /// Lines of the trace that are shown of a seed that failed.
 const TAIL: usize = 60;
 
-/// Runs one seed and prints it; says whether it passed.
+/// Runs one seed and prints it. Returns true if the seed passed.
 pub(crate) fn one(seed: u64, trace: bool) -> bool {
     println!("seed {seed}");
     let result = attempt(|| {
@@ -22,13 +22,13 @@ pub(crate) fn one(seed: u64, trace: bool) -> bool {
             return plan.run();
         }
         let mut out = std::io::BufWriter::new(std::io::stdout());
-        // Where nobody reads on, for example after `| head`, the rest is not wanted.
+        // After `| head`, for example, nothing reads the rest.
         plan.run_traced(move |line| drop(writeln!(out, "{line}")))
     });
     match result {
         Ok(report) => println!(
-            "seed {seed} passed: {:?} after {:?}; {} frames, {} retransmits, {} of {} copies lost, {} damaged; \
-             longest time without progress once all was well {:?} of {:?}",
+            "seed {seed} passed: {:?} after {:?}; {} frames, {} retransmits, {} of {} copies lost, \
+             {} damaged; longest time without progress once all had healed {:?} of {:?}",
             report.end,
             report.simulated,
             report.frames,
@@ -47,7 +47,7 @@ pub(crate) fn one(seed: u64, trace: bool) -> bool {
     true
 }
 
-/// Tells of a seed that failed: what it was, what it had, what happened last, and how to see it again.
+/// Prints a seed that failed: its plan, its last events, and the command that repeats it.
 pub(crate) fn failure(seed: u64, what: &str) {
     let tail = Rc::new(RefCell::new(VecDeque::new()));
     let sink = Rc::clone(&tail);
@@ -69,7 +69,7 @@ pub(crate) fn failure(seed: u64, what: &str) {
     eprintln!("repeat it: cargo run --release -p swp-sim -- --seed {seed} --trace");
 }
 
-/// What broke; the lines behind it are the state of the world.
+/// The rule that was broken. The lines behind it are the state of the world.
 pub(crate) fn first_line(what: &str) -> &str {
     what.lines().next().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What the seeds that ran had, and what happened to them.
+//! Adds up the features and results of the seeds that ran.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub(crate) struct Summary {
     lost: u64,
     damaged: u64,
     overflowed: u64,
-    /// The longest time without progress as a part of its bound, and whose it was.
+    /// The longest time without progress as a part of its bound, and that seed's report.
     closest: Option<(f64, Report)>,
 }
 
@@ -43,27 +43,29 @@ impl Summary {
         }
     }
 
-    /// Prints it, a result of the command.
+    /// Prints the summary, which is the result of the command.
     pub(crate) fn print(&self, took: Duration, failed: usize) {
         let seeds = self.seeds + failed as u64;
         let (seconds, hours) = (took.as_secs_f64(), self.simulated.as_secs_f64() / 3600.0);
         println!("{seeds} seeds in {seconds:.1} s, {:.0} seeds/s", seeds as f64 / seconds);
         println!("simulated: {hours:.1} hours");
-        println!("data frames: {}, repeated {}", self.frames, self.retransmits);
+        println!("data frames: {}, retransmitted {}", self.frames, self.retransmits);
         let Summary { copies, lost, damaged, overflowed, .. } = self;
         println!(
-            "copies on the way: {copies}, lost {lost}, damaged {damaged}, before a full queue {overflowed}"
+            "copies on the way: {copies}, lost {lost}, damaged {damaged}, before a full queue \
+             {overflowed}"
         );
         let count = |end| self.ends.get(&end).copied().unwrap_or(0);
         println!(
-            "ended: {} complete, {} with an error that said so, {} waiting for consumers as told",
+            "ended: {} complete, {} with an error or event that says why, {} waiting for consumers",
             count(End::Complete),
             count(End::Incomplete),
             count(End::Waiting)
         );
         if let Some((share, report)) = self.closest {
             println!(
-                "longest time without progress once all was well: {:.3} s, {:.0} % of its bound (seed {})",
+                "longest time without progress once all had healed: {:.3} s, {:.0} % of its bound \
+                 (seed {})",
                 report.longest_stall.as_secs_f64(),
                 share * 100.0,
                 report.seed
