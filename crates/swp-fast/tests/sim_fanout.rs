@@ -1,4 +1,4 @@
-//! Many consumers: who sets the pace, who is repaired how, who may come late, go and come back.
+//! Many consumers: which set the pace, how losses are retransmitted, late joins, and resumes.
 #![cfg(feature = "sim")]
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use swp_fast::wire::{Kind, ResetCode};
 
 const MINUTES: Duration = Duration::from_secs(300);
 
-/// A stream of frames with one message each, with a round trip of 2 ms.
+/// A stream with one message in each frame, and a round trip of 2 ms.
 fn stream(seed: u64, consumers: usize, messages: usize) -> SimConfig {
     let mut config = SimConfig::new(seed);
     config.consumers = consumers;
@@ -22,7 +22,8 @@ fn stream(seed: u64, consumers: usize, messages: usize) -> SimConfig {
 
 fn failed_with(outcome: &Outcome, consumer: usize, expected: ResetCode) -> bool {
     outcome.consumers[consumer].has(|event| {
-        matches!(event, ReceiverEvent::Failed(ReceiverError::Reset { code, .. }) if *code == expected)
+        let ReceiverEvent::Failed(ReceiverError::Reset { code, .. }) = event else { return false };
+        *code == expected
     })
 }
 
@@ -31,7 +32,7 @@ fn ended(outcome: &Outcome, consumer: usize) -> bool {
 }
 
 #[test]
-fn a_stalled_consumer_is_evicted_and_the_others_go_on() {
+fn stalled_consumer_is_evicted_and_the_others_continue() {
     let mut config = stream(1, 4, 4_000);
     config.subscribe.window_frames = 64;
     config.write_interval = Duration::from_millis(1);
@@ -51,16 +52,16 @@ fn a_stalled_consumer_is_evicted_and_the_others_go_on() {
     for consumer in [0, 1, 3] {
         assert!(ended(&outcome, consumer), "{outcome}");
     }
-    // 64 ms until its window is full, 2 s of patience, and not much more.
+    // The window is full after 64 ms, and the consumer is evicted 2 s later.
     let (at, _) = outcome.publishers[0].events.iter().find(|(_, event)| stalled(event)).unwrap();
     let after = at.as_nanos() as f64 / 1e9 - 0.5;
     assert!((2.0..2.2).contains(&after), "evicted after {after} s: {outcome}");
 }
 
-/// The word that it was too slow is lost, as it is where the broker has cut its connection by then: it is told again,
-/// and does not come back as one that was out of reach.
+/// The RESET of an evicted consumer can be lost, for example if the broker has cut its connection.
+/// The publisher sends the RESET again, and does not let the consumer in.
 #[test]
-fn who_was_evicted_and_did_not_hear_it_is_told_again() {
+fn evicted_consumer_is_told_again_after_a_lost_reset() {
     let mut config = stream(22, 3, 8_000);
     config.rewindable = true;
     config.subscribe.window_frames = 64;
@@ -78,12 +79,13 @@ fn who_was_evicted_and_did_not_hear_it_is_told_again() {
     assert!(ended(&outcome, 0) && ended(&outcome, 1), "{outcome}");
 }
 
-/// What a consumer could not take before it knew that it takes part is not held against it.
+/// The time before its SYN-ACK does not count as a stall of a consumer.
 #[test]
-fn who_has_just_joined_is_not_stalled() {
+fn consumer_that_has_just_joined_is_not_stalled() {
     let mut config = stream(21, 2, 500);
     config.publish.min_consumers = 1;
-    // The stream waits from 10 ms on, the report comes at 608 ms, and what it lacks a round trip later.
+    // The stream waits from 10 ms on. The first ack arrives at 608 ms, and the missing data a round
+    // trip later.
     config.publish.keep_alive = Duration::from_millis(500);
     config.publish.slow = Slow::Evict { stalled_for: Duration::from_millis(599) };
     config.subscribe.window_frames = 64;
@@ -98,9 +100,9 @@ fn who_has_just_joined_is_not_stalled() {
     assert!(outcome.is_complete(), "{outcome}");
 }
 
-/// Slow is not stalled: whoever takes something now and then sets the pace.
+/// Slow is not stalled: a consumer that reads now and then sets the pace.
 #[test]
-fn a_slow_consumer_is_waited_for() {
+fn slow_consumer_is_not_evicted() {
     let mut config = stream(2, 3, 600);
     config.subscribe.window_frames = 16;
     config.publish.slow = Slow::Evict { stalled_for: Duration::from_secs(2) };
@@ -112,7 +114,7 @@ fn a_slow_consumer_is_waited_for() {
 }
 
 #[test]
-fn the_consumer_that_holds_the_stream_back_is_named() {
+fn stats_name_the_consumer_that_holds_the_stream_back() {
     let mut config = stream(3, 3, 1_000);
     config.subscribe.window_frames = 16;
     let mut world = World::new(config);
@@ -143,7 +145,7 @@ fn only_tagged_consumers_set_the_pace() {
         world.add_consumer(subscribe);
     }
     world.run_for(Duration::from_millis(500));
-    // One of those that do not count stops for ever, one reads on.
+    // Of the consumers that do not count, one stops for ever and the other reads on.
     world.pause_reading(1, true);
     let outcome = world.run(MINUTES);
     let left_behind = |event: &SenderEvent| {
@@ -155,12 +157,12 @@ fn only_tagged_consumers_set_the_pace() {
     for consumer in [0, 2, 3] {
         assert!(ended(&outcome, consumer), "{outcome}");
     }
-    // It took four seconds to write, and nobody waited.
+    // The producer took four seconds, and the stream waited for no consumer.
     assert!(outcome.now.as_nanos() < 5_000_000_000, "{outcome}");
 }
 
 #[test]
-fn what_all_missed_is_repeated_once_to_all() {
+fn frame_that_all_missed_is_retransmitted_once_to_the_group() {
     let mut world = World::new(stream(5, 6, 400));
     let mut copies = 6;
     world.lose_where(move |transit| {
@@ -175,7 +177,7 @@ fn what_all_missed_is_repeated_once_to_all() {
 }
 
 #[test]
-fn what_one_missed_is_repeated_to_it_alone() {
+fn frame_that_one_missed_is_retransmitted_to_it_alone() {
     let mut world = World::new(stream(6, 6, 400));
     world.lose_where(|transit| {
         transit.kind == Some(Kind::Data)
@@ -187,12 +189,12 @@ fn what_one_missed_is_repeated_to_it_alone() {
     assert!(outcome.is_complete(), "{outcome}");
     let stats = &outcome.publishers[0].stats;
     assert_eq!((stats.retransmits, stats.group_retransmits), (1, 0), "{outcome}");
-    let repaired: Vec<u64> = stats.consumers.iter().map(|one| one.retransmits).collect();
-    assert_eq!(repaired.iter().sum::<u64>(), 1, "{repaired:?}");
+    let retransmitted: Vec<u64> = stats.consumers.iter().map(|one| one.retransmits).collect();
+    assert_eq!(retransmitted.iter().sum::<u64>(), 1, "{retransmitted:?}");
 }
 
 #[test]
-fn a_latecomer_gets_everything_from_the_source() {
+fn late_join_from_the_start_gets_everything_from_the_source() {
     for seed in 7..12 {
         let mut config = stream(seed, 2, 5_000);
         config.rewindable = true;
@@ -212,9 +214,9 @@ fn a_latecomer_gets_everything_from_the_source() {
     }
 }
 
-/// What is live keeps eight ninths of its frames, however much a latecomer has to be sent.
+/// The group keeps eight ninths of the frames sent, however much a late consumer has to catch up.
 #[test]
-fn a_latecomer_takes_no_more_than_its_share() {
+fn catch_up_takes_no_more_than_its_share() {
     let mut config = stream(12, 1, 20_000);
     config.rewindable = true;
     config.publish.late_join = LateJoin::FromStart;
@@ -227,13 +229,13 @@ fn a_latecomer_takes_no_more_than_its_share() {
     let outcome = world.outcome();
     let after = &outcome.publishers[0].stats;
     let (live, past) = (after.frames - before.frames, after.caught_up_frames);
-    assert!(past > 300 && past * 7 < live, "{past} frames beside {live} live ones");
+    assert!(past > 300 && past * 7 < live, "{past} frames of the past beside {live} of the group");
     assert!(world.run(MINUTES).is_complete());
 }
 
-/// Those who catch up have turns: none of them waits for another to be through.
+/// Consumers that catch up take turns: none waits until another has caught up.
 #[test]
-fn latecomers_catch_up_side_by_side() {
+fn consumers_catch_up_side_by_side() {
     let mut config = stream(18, 1, 20_000);
     config.rewindable = true;
     config.publish.late_join = LateJoin::FromStart;
@@ -251,14 +253,14 @@ fn latecomers_catch_up_side_by_side() {
 }
 
 #[test]
-fn a_consumer_that_restarts_goes_on_where_it_was() {
+fn consumer_that_restarts_resumes_where_it_was() {
     for (seed, rewindable) in [(13, false), (14, true)] {
         let mut config = stream(seed, 2, 3_000);
         config.rewindable = rewindable;
         config.subscribe.window_frames = 200;
         config.write_interval = Duration::from_millis(1);
         let mut world = World::new(config);
-        // What it holds and has not read is lost with its memory, though it was reported.
+        // Frames that were received, acked, and not read are lost with the process.
         world.run_for(Duration::from_millis(500));
         world.pause_reading(1, !rewindable);
         world.run_for(Duration::from_millis(if rewindable { 500 } else { 0 }));
@@ -267,25 +269,25 @@ fn a_consumer_that_restarts_goes_on_where_it_was() {
         let outcome = world.run(MINUTES);
         assert!(outcome.is_complete(), "{outcome}");
         assert_eq!(outcome.consumers[1].delivered, 3_000, "{outcome}");
-        // Only what was under way, or had not been read, was sent again.
+        // Only frames on their way, or not read, were sent again.
         let again = outcome.publishers[0].stats.caught_up_frames;
         assert!(again < 50, "{again} frames again: {outcome}");
         assert!(outcome.consumers[1].stats.duplicates < 5, "{outcome}");
     }
 }
 
-/// It died before it could report what it had read, and comes back with that: what is retained for it is not
-/// needed any more, and must not keep the stream from going on.
+/// A consumer may have read more than it acked when its process dies. Frames that were retained for
+/// the old process are released when the new process resumes behind them.
 #[test]
-fn a_restart_with_more_than_was_reported_makes_room() {
+fn resume_beyond_the_last_ack_releases_retained_frames() {
     let mut config = stream(19, 1, 100);
     config.publish.retained_frames = 1;
     let mut world = World::new(config);
-    let mut reports = 0;
+    let mut acks = 0;
     world.lose_where(move |transit| {
-        let report = transit.kind == Some(Kind::Ack);
-        reports += u32::from(report);
-        report && reports > 10
+        let ack = transit.kind == Some(Kind::Ack);
+        acks += u32::from(ack);
+        ack && acks > 10
     });
     world.run_for(Duration::from_millis(200));
     world.lose_nothing();
@@ -295,9 +297,10 @@ fn a_restart_with_more_than_was_reported_makes_room() {
     assert_eq!(outcome.consumers[0].delivered, 100, "{outcome}");
 }
 
-/// Nothing whole was read yet: another consumer must not take the middle of a message for its beginning.
+/// No whole message was read yet, and the next process must not take the middle of a message for
+/// its beginning.
 #[test]
-fn a_restart_amid_the_first_message_after_a_late_join() {
+fn restart_amid_the_first_message_after_a_late_join_begins_with_a_whole_message() {
     let mut config = stream(22, 1, 0);
     config.publish.late_join = LateJoin::FromNow;
     config.messages = vec![40_000; 20];
@@ -312,9 +315,10 @@ fn a_restart_amid_the_first_message_after_a_late_join() {
     assert!(outcome.consumers[1].delivered > 10, "{outcome}");
 }
 
-/// Without a source, who does not count and has not caught up is given up once what it lacks is gone.
+/// Without a source, a consumer that does not count and has not caught up is evicted once the
+/// frames that it lacks are released.
 #[test]
-fn a_restart_that_does_not_count_and_cannot_catch_up() {
+fn resumed_consumer_that_does_not_count_and_cannot_catch_up_is_evicted() {
     let mut config = stream(20, 0, 2_000);
     config.publish.tag = Some("gold".to_owned());
     config.publish.min_consumers = 1;
@@ -335,9 +339,9 @@ fn a_restart_that_does_not_count_and_cannot_catch_up() {
     assert!(ended(&outcome, 0), "{outcome}");
 }
 
-/// What was reported is gone from the publisher's memory; without a source, that cannot be had again.
+/// The publisher has released what was acked. Without a source, a consumer cannot get that again.
 #[test]
-fn a_restart_that_forgets_what_was_reported_needs_a_source() {
+fn resume_below_the_last_ack_needs_a_source() {
     for rewindable in [false, true] {
         let mut config = stream(15, 2, 3_000);
         config.rewindable = rewindable;
@@ -359,7 +363,7 @@ fn a_restart_that_forgets_what_was_reported_needs_a_source() {
     }
 }
 
-/// What so many consumers cost, with windows that allow for it.
+/// Runs a stream with so many consumers. Returns the control frames for each data frame as well.
 fn cost_of(consumers: usize, loss: f64, messages: usize) -> (Outcome, f64) {
     let mut config = stream(16, consumers, 0);
     config.publish.frame_bytes = 256;
@@ -378,11 +382,13 @@ fn cost_of(consumers: usize, loss: f64, messages: usize) -> (Outcome, f64) {
     (outcome, control)
 }
 
-/// A message each 20 us, 5 MB/s. Prints a table: `cargo test -p swp-fast --all-features --test sim_fanout -- --nocapture table`
+/// One message every 20 us, 5 MB/s. Prints a table: `cargo test -p swp-fast --all-features --test
+/// sim_fanout -- --nocapture table`
 #[test]
 fn table_of_one_to_sixty_four_consumers() {
     println!(
-        "| consumers | loss | frames | seconds | goodput of each | control / frames | repairs / frames | repaired to all |"
+        "| consumers | loss | frames | seconds | goodput of each | control / frames \
+         | retransmits / frames | retransmitted to the group |"
     );
     println!("|--:|--:|--:|--:|--:|--:|--:|--:|");
     for (loss, messages) in [(0.0, 40_000), (0.01, 10_000)] {
@@ -393,7 +399,8 @@ fn table_of_one_to_sixty_four_consumers() {
             let seconds = last.as_nanos() as f64 / 1e9;
             let megabytes = messages as f64 * 100.0 / 1e6;
             println!(
-                "| {consumers} | {:.0} % | {} | {seconds:.3} | {:.2} MB/s | {:.2} % | {:.1} % | {} |",
+                "| {consumers} | {:.0} % | {} | {seconds:.3} | {:.2} MB/s | {:.2} % | {:.1} % \
+                 | {} |",
                 loss * 100.0,
                 stats.frames,
                 megabytes / seconds,

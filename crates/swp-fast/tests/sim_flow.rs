@@ -1,4 +1,4 @@
-//! Flow control: the consumer sets the pace, and slowness is never taken for loss.
+//! Flow control: the consumer sets the pace, and a slow consumer causes no retransmission.
 #![cfg(feature = "sim")]
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn small_window(seed: u64, frames: u64) -> SimConfig {
 }
 
 #[test]
-fn windows_down_to_one_frame() {
+fn windows_of_one_frame_and_more_are_kept() {
     for frames in [1, 2, 3, 7, 64] {
         let outcome = World::new(small_window(1, frames)).run(MINUTES);
         assert_exact(&outcome, 500);
@@ -35,7 +35,7 @@ fn windows_down_to_one_frame() {
 }
 
 #[test]
-fn byte_window_of_one_frame() {
+fn byte_window_of_one_frame_lets_one_frame_through_at_a_time() {
     let mut config = small_window(2, 4096);
     config.publish.frame_bytes = config.publish.solo_frame_bytes;
     config.subscribe.window_bytes = config.publish.max_body_bytes() as u64;
@@ -45,7 +45,7 @@ fn byte_window_of_one_frame() {
 }
 
 #[test]
-fn window_of_one_frame_with_loss() {
+fn window_of_one_frame_survives_loss() {
     for seed in 0..5 {
         let mut config = small_window(seed, 1);
         config.down = PathConfig { loss: 0.1, ..PathConfig::default() };
@@ -67,7 +67,6 @@ fn retained_frames_bound_what_is_in_flight() {
     assert_exact(&world.run(MINUTES), 300);
 }
 
-/// The original's byte limit was overshot by one packet.
 #[test]
 fn retained_bytes_are_not_overshot() {
     let mut config = SimConfig::new(4);
@@ -83,7 +82,7 @@ fn retained_bytes_are_not_overshot() {
 }
 
 #[test]
-fn slow_consumer_sets_the_pace_without_a_repeat() {
+fn slow_consumer_sets_the_pace_without_a_retransmission() {
     for window in [4, 64, 4096] {
         let mut config = small_window(5, window);
         config.read_interval = Duration::from_millis(10);
@@ -99,9 +98,10 @@ fn slow_consumer_sets_the_pace_without_a_repeat() {
     }
 }
 
-/// A second a frame: one frame of window lasts longer than any time-out of the sender's.
+/// With a second for each frame, a window of one frame lasts longer than any time-out of the
+/// sender.
 #[test]
-fn very_slow_consumer_is_neither_repeated_to_nor_lost() {
+fn very_slow_consumer_causes_no_retransmission_and_is_not_lost() {
     let mut config = small_window(6, 2);
     config.messages.truncate(30);
     config.read_interval = Duration::from_secs(1);
@@ -137,13 +137,13 @@ fn paused(process: bool, time: Duration) {
 }
 
 #[test]
-fn consumer_stopped_for_ten_time_outs() {
+fn consumer_stopped_for_ten_time_outs_is_kept() {
     paused(true, Duration::from_millis(50));
     paused(false, Duration::from_millis(50));
 }
 
 #[test]
-fn consumer_stopped_for_five_seconds() {
+fn consumer_stopped_for_five_seconds_is_kept() {
     paused(true, Duration::from_secs(5));
 }
 
@@ -153,7 +153,7 @@ fn consumer_that_does_not_read_for_a_minute_is_kept() {
 }
 
 #[test]
-fn publisher_stopped_for_five_seconds() {
+fn publisher_stopped_for_five_seconds_continues() {
     let mut config = SimConfig::new(8);
     config.messages = vec![15_000; 2_000];
     config.write_interval = Duration::from_micros(200);
@@ -167,9 +167,9 @@ fn publisher_stopped_for_five_seconds() {
     assert_eq!(outcome.retransmits(), 0, "{outcome}");
 }
 
-/// The whole machine sleeps for a minute: nobody is given up for it.
+/// The whole machine sleeps for a minute, and no peer is timed out.
 #[test]
-fn both_ends_stopped_beyond_every_time_out() {
+fn time_while_all_are_stopped_times_no_peer_out() {
     let mut config = SimConfig::new(9);
     config.messages = vec![15_000; 2_000];
     config.write_interval = Duration::from_micros(200);
@@ -183,9 +183,9 @@ fn both_ends_stopped_beyond_every_time_out() {
     assert_exact(&world.run(MINUTES), 2_000);
 }
 
-/// The report that would open the window again is lost, once and many times in a row.
+/// The ack that would open the window again is lost, once and many times in a row.
 #[test]
-fn lost_credit_is_asked_for() {
+fn lost_credit_is_probed_for() {
     for lost in [1, 10] {
         let mut world = World::new(small_window(10, 4));
         world.pause_reading(0, true);
@@ -205,7 +205,7 @@ fn lost_credit_is_asked_for() {
     }
 }
 
-/// The slowest of three holds all back, and no more than that.
+/// The slowest of three consumers holds the stream back, at its own window.
 #[test]
 fn slowest_of_three_sets_the_pace() {
     let mut config = small_window(11, 16);
@@ -221,10 +221,10 @@ fn slowest_of_three_sets_the_pace() {
     assert_eq!(outcome.retransmits(), 0, "{outcome}");
 }
 
-/// One of several is stopped and holds all back. The others are not waited for, so they are not asked: what
-/// is asked goes to the whole group, and would fill the queue of the one that is stopped.
+/// A stopped consumer holds the stream back. Only that consumer is probed, because probes to the
+/// group would fill its queue.
 #[test]
-fn only_who_holds_the_stream_back_is_asked() {
+fn only_the_consumer_that_holds_the_stream_back_is_probed() {
     let mut config = small_window(12, 2);
     config.consumers = 7;
     config.publish.min_consumers = 7;
@@ -233,16 +233,16 @@ fn only_who_holds_the_stream_back_is_asked() {
     world.stop(Node::Consumer(4), true);
     let before = world.run_for(Duration::from_secs(1)).publishers[0].stats.probes;
     let outcome = world.run_for(Duration::from_secs(8));
-    let asked = outcome.publishers[0].stats.probes - before;
-    // One a second of the one that is stopped, and as many keep-alives of all.
-    assert!(asked <= 18, "{asked} probes in eight seconds: {outcome}");
+    let probes = outcome.publishers[0].stats.probes - before;
+    // One a second to the stopped consumer, and as many keep-alives to the group.
+    assert!(probes <= 18, "{probes} probes in eight seconds: {outcome}");
     world.stop(Node::Consumer(4), false);
     assert_exact(&world.run(MINUTES), 500);
 }
 
-/// Ten time-outs, whatever the round trip and so the time-out is: srtt + 4 * rttvar, at least 5 ms.
+/// The time-out follows from the round trip: srtt + 4 * rttvar, at least 5 ms.
 #[test]
-fn pause_of_ten_time_outs_repeats_nothing() {
+fn pause_of_ten_time_outs_causes_no_retransmission() {
     for (latency_us, time_out) in [(25, 5), (500, 5), (25_000, 60), (100_000, 250)] {
         for window in [1, 3, 64, 4_096] {
             let mut config = small_window(13, window);

@@ -1,4 +1,5 @@
-//! A consumer that was given up may stand still and listen all the same: the group moves away from it.
+//! A consumer that was removed may stand still and still listen: the group moves to another
+//! subject.
 #![cfg(feature = "sim")]
 
 use std::cell::Cell;
@@ -12,7 +13,8 @@ use swp_fast::wire::{Kind, ResetCode};
 
 const MINUTES: Duration = Duration::from_secs(300);
 
-/// A stream that evicts who stands still for 2 s; a millisecond to a frame, 64 frames to a window.
+/// A stream that evicts a consumer after 2 s without progress. It has a frame every millisecond,
+/// and a window of 64 frames.
 fn stream(seed: u64, consumers: usize, messages: usize) -> SimConfig {
     let mut config = SimConfig::new(seed);
     config.consumers = consumers;
@@ -42,7 +44,7 @@ fn too_slow(outcome: &Outcome, consumer: usize) -> bool {
     })
 }
 
-/// Counts the frames to the group that are sent before a node's door.
+/// Counts the frames that go to a node through the group.
 fn count_group_frames(world: &mut World, to: Node) -> Rc<Cell<u64>> {
     let count = Rc::new(Cell::new(0));
     let counted = Rc::clone(&count);
@@ -55,7 +57,7 @@ fn count_group_frames(world: &mut World, to: Node) -> Rc<Cell<u64>> {
 }
 
 #[test]
-fn the_group_moves_away_from_one_that_was_evicted_and_nobody_else_misses_anything() {
+fn group_moves_away_from_an_evicted_consumer_and_the_others_miss_nothing() {
     let mut world = World::new(stream(1, 4, 4_000));
     let to_stopped = count_group_frames(&mut world, Node::Consumer(2));
     world.run_for(Duration::from_millis(500));
@@ -66,7 +68,7 @@ fn the_group_moves_away_from_one_that_was_evicted_and_nobody_else_misses_anythin
     let before = to_stopped.get();
     let outcome = world.run_for(Duration::from_secs(1));
     assert_eq!(outcome.publishers[0].stats.generation, 2, "{outcome}");
-    assert_eq!(to_stopped.get(), before, "nothing more is sent to it");
+    assert_eq!(to_stopped.get(), before, "nothing more goes to the evicted consumer");
     world.stop(Node::Consumer(2), false);
     let outcome = world.run(MINUTES);
     assert!(too_slow(&outcome, 2), "{outcome}");
@@ -77,9 +79,10 @@ fn the_group_moves_away_from_one_that_was_evicted_and_nobody_else_misses_anythin
     assert_eq!(outcome.publishers[0].stats.retransmits, 0, "{outcome}");
 }
 
-/// Who gets no answer asks again, and until then the group stays where all can hear it.
+/// The SYN-ACK that tells a consumer of the move is lost. The publisher sends the SYN-ACK again,
+/// and until then the group stays where all can hear it.
 #[test]
-fn a_move_waits_for_everybody_who_is_left() {
+fn group_move_waits_for_all_peers_that_are_left() {
     let mut world = World::new(stream(2, 4, 8_000));
     world.run_for(Duration::from_millis(500));
     world.stop(Node::Consumer(2), true);
@@ -93,16 +96,16 @@ fn a_move_waits_for_everybody_who_is_left() {
     let frames = outcome.publishers[0].stats.frames;
     let outcome = world.run_for(Duration::from_secs(2));
     assert_eq!(outcome.publishers[0].stats.generation, 2, "{outcome}");
-    assert!(outcome.publishers[0].stats.frames > frames + 1_000, "it went on: {outcome}");
+    assert!(outcome.publishers[0].stats.frames > frames + 1_000, "the stream continued: {outcome}");
     world.stop(Node::Consumer(2), false);
     let outcome = world.run(MINUTES);
     assert!([0, 1, 3].into_iter().all(|consumer| ended(&outcome, consumer)), "{outcome}");
     assert_eq!(outcome.publishers[0].stats.retransmits, 0, "{outcome}");
 }
 
-/// However many are given up while the group moves, it moves once more.
+/// However many consumers are removed while the group moves, the group moves once more.
 #[test]
-fn one_move_at_a_time() {
+fn group_moves_once_more_for_all_that_were_removed_during_a_move() {
     let mut world = World::new(stream(3, 6, 12_000));
     world.run_for(Duration::from_millis(500));
     world.stop(Node::Consumer(5), true);
@@ -127,9 +130,9 @@ fn one_move_at_a_time() {
     assert_eq!(outcome.publishers[0].stats.retransmits, 0, "{outcome}");
 }
 
-/// They are told where the group is now, and lose nothing on their way there.
+/// A consumer that joins late is told where the group is, and misses nothing on its way there.
 #[test]
-fn who_comes_after_a_move_finds_the_group() {
+fn late_join_after_a_move_finds_the_group() {
     for late_join in [LateJoin::FromNow, LateJoin::FromStart] {
         let mut config = stream(4, 3, 6_000);
         config.publish.late_join = late_join;

@@ -1,4 +1,4 @@
-//! Frames that nobody should have sent: bounded, counted, and harmless.
+//! Frames that no endpoint sent: bounded, counted, and harmless.
 #![cfg(feature = "sim")]
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn running(seed: u64) -> World {
     world
 }
 
-fn goes_on(world: &mut World) -> Outcome {
+fn completes(world: &mut World) -> Outcome {
     let outcome = world.run(MINUTES);
     assert!(outcome.is_complete(), "{outcome}");
     assert_eq!(outcome.consumers[0].delivered, 500, "{outcome}");
@@ -54,7 +54,7 @@ fn ack(world: &World, cumulative: Seq) -> Ack {
 }
 
 #[test]
-fn reports_of_what_was_never_sent_are_dropped() {
+fn acks_of_frames_that_were_never_sent_are_dropped() {
     let mut world = running(1);
     let far = Seq::ZERO.advance(MAX_SEQ);
     let mut sack = SackRanges::default();
@@ -68,19 +68,19 @@ fn reports_of_what_was_never_sent_are_dropped() {
         let frame = seal(&world, &Control::Ack(ack));
         world.inject(PUBLISHER, frame);
     }
-    let outcome = goes_on(&mut world);
+    let outcome = completes(&mut world);
     assert_eq!(outcome.publishers[0].stats.dropped.forged, 3, "{outcome}");
     assert_eq!(outcome.retransmits(), 0, "{outcome}");
 }
 
-/// The original let a stale packet overwrite its windows.
+/// A stale ack arrives.
 #[test]
-fn credit_never_goes_back() {
+fn stale_ack_does_not_shrink_credit() {
     let mut world = running(2);
     let stale = Ack { credit: Credit::default(), ..ack(&world, Seq::ZERO) };
     let frame = seal(&world, &Control::Ack(stale));
     world.inject(PUBLISHER, frame);
-    let outcome = goes_on(&mut world);
+    let outcome = completes(&mut world);
     assert_eq!(outcome.retransmits(), 0, "{outcome}");
     let took = outcome.now.as_nanos();
     assert!(took < 1_100_000_000, "{outcome}");
@@ -100,7 +100,7 @@ fn credit_beyond_the_window_is_not_believed() {
     let outcome = world.run_for(Duration::from_secs(1));
     assert_eq!(outcome.publishers[0].stats.frames, 4, "{outcome}");
     world.pause_reading(0, false);
-    goes_on(&mut world);
+    completes(&mut world);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn foreign_sessions_move_nothing() {
             world.inject(CONSUMER, frame);
         }
     }
-    let outcome = goes_on(&mut world);
+    let outcome = completes(&mut world);
     assert_eq!(outcome.publishers[0].stats.dropped.foreign, 8, "{outcome}");
     assert_eq!(outcome.consumers[0].stats.dropped.foreign, 8, "{outcome}");
 }
@@ -132,7 +132,7 @@ fn fin_ack_before_the_end_is_not_believed() {
     let control = Control::FinAck(FinAck { peer: world.consumer_id(0) });
     let frame = seal(&world, &control);
     world.inject(PUBLISHER, frame);
-    goes_on(&mut world);
+    completes(&mut world);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn noise_is_counted() {
         world.inject(PUBLISHER, Bytes::from(noise.clone()));
         world.inject(CONSUMER, Bytes::from(noise));
     }
-    let outcome = goes_on(&mut world);
+    let outcome = completes(&mut world);
     assert_eq!(outcome.publishers[0].stats.dropped.total(), 200, "{outcome}");
     assert_eq!(outcome.consumers[0].stats.dropped.total(), 200, "{outcome}");
 }
@@ -163,7 +163,7 @@ fn syn(peer: u64) -> Bytes {
 
 #[test]
 fn flood_of_syns_is_bounded_and_passes() {
-    // Before the stream has begun they are let in, up to the bound, and lost again when they are silent.
+    // Before the stream has begun, consumers are let in, up to the bound, and timed out later.
     let mut config = SimConfig::new(7);
     config.messages = vec![5_000; 500];
     config.publish.max_consumers = 8;
@@ -178,12 +178,12 @@ fn flood_of_syns_is_bounded_and_passes() {
     assert_eq!(outcome.consumers[0].delivered, 500, "{outcome}");
     assert!(outcome.consumers[0].has(|event| *event == ReceiverEvent::Ended), "{outcome}");
     assert!(outcome.is_complete(), "{outcome}");
-    // Later they are refused.
+    // After the first frame, consumers are refused.
     let mut world = running(8);
     for peer in 1..5_000 {
         world.inject(PUBLISHER, syn(peer));
     }
-    let outcome = goes_on(&mut world);
+    let outcome = completes(&mut world);
     assert_eq!(outcome.publishers[0].stats.consumers.len(), 1, "{outcome}");
 }
 
@@ -203,7 +203,7 @@ fn syn_ack(world: &World) -> SynAck {
     }
 }
 
-/// A lone consumer that anybody may answer: no answer makes it panic or spin.
+/// A consumer gets a forged SYN-ACK, which must not make it panic or spin.
 fn answered(change: impl Fn(&mut SynAck)) -> Outcome {
     let mut config = SimConfig::new(9);
     config.messages = vec![0; 2];
@@ -231,25 +231,26 @@ fn answered(change: impl Fn(&mut SynAck)) -> Outcome {
 }
 
 #[test]
-fn syn_ack_at_the_edge_of_the_byte_count() {
+fn syn_ack_at_the_bound_of_the_byte_offset_is_survived() {
     let outcome = answered(|answer| answer.start_bytes = u64::MAX);
     assert_eq!(outcome.consumers[0].delivered, 2, "{outcome}");
 }
 
 #[test]
-fn syn_ack_at_the_edge_of_the_numbers() {
+fn syn_ack_at_the_bound_of_the_sequence_numbers_is_survived() {
     let outcome = answered(|answer| answer.start = Seq::ZERO.advance(MAX_SEQ));
     assert_eq!(outcome.consumers[0].delivered, 0, "{outcome}");
 }
 
 #[test]
-fn syn_ack_with_time_outs_of_zero() {
+fn syn_ack_with_time_outs_of_zero_is_survived() {
     answered(|answer| answer.idle_timeout = Duration::ZERO);
     let outcome = answered(|answer| answer.keep_alive = Duration::ZERO);
     assert!(outcome.consumers[0].stats.acks < 100, "{outcome}");
 }
 
-/// While joining, only a RESET says that the publisher speaks another version; the rest may be noise.
+/// During a join, only a RESET tells that the publisher speaks another version. Other frames may be
+/// noise.
 #[test]
 fn frames_of_another_version_end_a_join_only_as_a_reset() {
     let config = SimConfig::new(10);

@@ -1,7 +1,7 @@
-//! Every kind of weather, mildly and badly, on every length of path, through every size of window: 864 cells.
-//! Each must deliver every byte; how fast each is beside what could be is kept in a reviewed table, so that
-//! a change shows as a difference. To accept one: `SWP_SNAPSHOT=write cargo test -p swp-fast --all-features
-//! --test sim_matrix`, look at the difference, commit it.
+//! Every kind of fault, mild and severe, on every length of path, through every size of window: 864
+//! cells. Each cell must deliver every byte. A reviewed table keeps the goodput of each cell, so
+//! that a change shows as a difference. To accept a change: `SWP_SNAPSHOT=write cargo test -p
+//! swp-fast --all-features --test sim_matrix`, look at the difference, commit it.
 #![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
@@ -15,11 +15,12 @@ const LOSSES: [f64; 6] = [0.0, 0.001, 0.01, 0.05, 0.2, 0.5];
 const REORDERS: [f64; 3] = [0.0, 0.01, 0.2];
 const DUPLICATES: [f64; 3] = [0.0, 0.01, 0.1];
 const ROUND_TRIPS_US: [u64; 4] = [50, 1_000, 50_000, 200_000];
-/// Each with its frames, of one message each: enough for a dozen windows where that is not too many.
+/// Each window, and the frames to be sent, of one message each: a dozen windows, if that is not too
+/// many.
 const WINDOWS: [(u64, u32); 4] = [(1, 60), (3, 150), (64, 768), (4_096, 960)];
 
-/// The application writes this many frames in a round trip, so that the window of 64 is what limits that
-/// column, and the application the last.
+/// The frames that the application writes in a round trip. The window limits the column of 64
+/// frames, and the application limits the column of 4,096.
 const FRAMES_PER_ROUND_TRIP: u32 = 96;
 
 /// Fills a frame of 256 bytes, so that one frame is one message.
@@ -62,7 +63,7 @@ fn cells() -> Vec<Cell> {
 }
 
 impl Cell {
-    /// How long the transfer would take if nothing but window and application held it up.
+    /// The time that the transfer would take if only window and application limited it.
     fn ideal(&self) -> Duration {
         let windows = self.frames.div_ceil(self.window.min(u64::from(u32::MAX)) as u32) - 1;
         let by_window = self.round_trip * windows;
@@ -78,18 +79,18 @@ impl Cell {
     fn run(&self, seed: usize) -> u128 {
         let calm = PathConfig { latency: self.round_trip / 2, ..PathConfig::default() };
         let Cell { loss, reorder, duplicate, .. } = *self;
-        let weather = PathConfig { loss, reorder, duplicate, ..calm };
+        let faults = PathConfig { loss, reorder, duplicate, ..calm };
         let mut config = SimConfig::new(seed as u64);
         (config.down, config.up) = (calm, calm);
         config.publish.frame_bytes = 256;
-        // Half of all questions and half of all answers are lost: that is nobody's death.
+        // Half of all probes and half of all acks are lost, which must not time a peer out.
         config.publish.idle_timeout = Duration::from_secs(3600);
         config.subscribe.window_frames = self.window;
         config.write_interval = self.write_interval();
         config.finish = false;
         let mut world = World::new(config);
         world.run_while(Duration::from_secs(60), |world| !world.has_started(0));
-        world.set_paths(weather, weather);
+        world.set_paths(faults, faults);
         let began = world.now();
         world.write(0, &vec![MESSAGE_BYTES; self.frames as usize]);
         world.finish(0);
@@ -101,7 +102,7 @@ impl Cell {
     }
 }
 
-/// Runs all cells on all cores; what comes of each does not depend on the others.
+/// Runs all cells on all cores. The cells do not depend on each other.
 fn run_all(cells: &[Cell]) -> Vec<u128> {
     let next = AtomicUsize::new(0);
     let take = || {
@@ -123,8 +124,8 @@ fn table(cells: &[Cell], percents: &[u128]) -> String {
     let in_a_row = ROUND_TRIPS_US.len() * WINDOWS.len();
     for (cells, percents) in cells.chunks(in_a_row).zip(percents.chunks(in_a_row)) {
         let Cell { loss, reorder, duplicate, .. } = cells[0];
-        let weather = [loss, reorder, duplicate].map(|chance| chance * 100.0);
-        write!(table, "{:>5} {:>4} {:>4} |", weather[0], weather[1], weather[2]).unwrap();
+        let chances = [loss, reorder, duplicate].map(|chance| chance * 100.0);
+        write!(table, "{:>5} {:>4} {:>4} |", chances[0], chances[1], chances[2]).unwrap();
         for percents in percents.chunks(WINDOWS.len()) {
             for percent in percents {
                 write!(table, "{percent:>4} ").unwrap();
@@ -137,7 +138,7 @@ fn table(cells: &[Cell], percents: &[u128]) -> String {
 }
 
 #[test]
-fn all_weathers_paths_and_windows() {
+fn goodput_in_each_cell_is_what_the_table_says() {
     let cells = cells();
     assert_eq!(cells.len(), 864);
     let found = table(&cells, &run_all(&cells));

@@ -1,4 +1,4 @@
-//! A publisher dies, and another goes on with its session.
+//! A publisher dies, and another continues its session.
 #![cfg(feature = "sim")]
 
 use std::time::Duration;
@@ -11,7 +11,8 @@ use swp_fast::wire::{Kind, ResetCode};
 const MINUTES: Duration = Duration::from_secs(300);
 const MESSAGES: usize = 3_000;
 
-/// A stream of frames with one message each, one a millisecond, that can be read again.
+/// A stream of blocks that can be read again. Each frame has one message, with one message a
+/// millisecond.
 fn stream(seed: u64, consumers: usize) -> SimConfig {
     let mut config = SimConfig::new(seed);
     config.consumers = consumers;
@@ -23,7 +24,8 @@ fn stream(seed: u64, consumers: usize) -> SimConfig {
     config
 }
 
-/// Kills the publisher `later` than its state was kept, and starts another after `pause`.
+/// Keeps the publisher's state, kills the publisher after `later`, and starts another after
+/// `pause`.
 fn replace(world: &mut World, later: Duration, pause: Duration) {
     let saved = world.resume_point(0);
     world.run_for(later);
@@ -33,14 +35,14 @@ fn replace(world: &mut World, later: Duration, pause: Duration) {
 }
 
 #[test]
-fn its_consumers_go_on_where_they_are() {
+fn consumers_continue_where_they_are() {
     for seed in 0..20 {
         let mut config = stream(seed, 3);
         config.down.loss = if seed < 10 { 0.0 } else { 0.02 };
         config.up = config.down;
         let mut world = World::new(config);
         world.run_for(Duration::from_millis(300 + 50 * seed));
-        // They hold more than the publisher remembers.
+        // The consumers hold more than the kept state says.
         replace(&mut world, Duration::from_millis(200), Duration::from_secs(2));
         let before = world.outcome().consumers[0].stats.frames;
         let outcome = world.run(MINUTES);
@@ -58,9 +60,9 @@ fn its_consumers_go_on_where_they_are() {
     }
 }
 
-/// Nothing of the state is needed but that it is not newer than the truth.
+/// The kept state may be old, but not newer than what the consumers hold.
 #[test]
-fn again_and_again_with_a_state_that_is_old() {
+fn kept_state_may_be_old() {
     let mut world = World::new(stream(20, 2));
     let mut saved = world.resume_point(0);
     for _ in 0..5 {
@@ -75,9 +77,9 @@ fn again_and_again_with_a_state_that_is_old() {
     assert!(outcome.consumers.iter().all(|one| one.stats.duplicates == 0), "{outcome}");
 }
 
-/// One of them reads slowly, so they differ by a window, and what one lacks the other has.
+/// The consumers hold different frames, and what one lacks another has.
 #[test]
-fn consumers_at_different_places() {
+fn consumers_that_hold_different_frames_all_get_everything() {
     for seed in 21..31 {
         let mut config = stream(seed, 3);
         config.subscribe.window_frames = 300;
@@ -96,9 +98,9 @@ fn consumers_at_different_places() {
     }
 }
 
-/// The last word was not heard any more: the next publisher has to be told again.
+/// CLOSED was lost, so the consumers must tell the next publisher that they have finished.
 #[test]
-fn consumers_that_are_through_already() {
+fn consumers_that_have_finished_tell_the_next_publisher() {
     let mut world = World::new(stream(31, 2));
     world.lose_where(|transit| transit.kind == Some(Kind::Closed));
     let saved = world.resume_point(0);
@@ -115,10 +117,11 @@ fn consumers_that_are_through_already() {
     assert_eq!(outcome.publishers[0].stats.frames, 0, "{outcome}");
 }
 
-/// What a consumer that does not count wants again goes to the group, and those who count have it already: nobody
-/// reports it, and the stream goes on all the same.
+/// A frame that only a consumer that does not count lacks goes to the group again. The consumers
+/// that count hold the frame already and do not ack it again, and the stream continues all the
+/// same.
 #[test]
-fn who_does_not_count_holds_nobody_up() {
+fn consumer_that_does_not_count_does_not_hold_the_stream_back() {
     let mut config = stream(42, 0);
     config.messages.truncate(200);
     config.publish.tag = Some("gold".to_owned());
@@ -143,10 +146,10 @@ fn who_does_not_count_holds_nobody_up() {
     assert_eq!(outcome.consumers[0].delivered, 200, "{outcome}");
 }
 
-/// All was read while the publisher was away, and then it is there again: it waits for a report, and not for
-/// word that somebody is through.
+/// A consumer reads the last frame while its publisher is replaced. The next publisher waits for an
+/// ack of that consumer before it takes a FIN-ACK.
 #[test]
-fn a_consumer_that_comes_to_its_end_while_the_publisher_is_replaced() {
+fn consumer_that_reaches_the_end_while_the_publisher_is_replaced_finishes() {
     let mut config = stream(41, 1);
     config.messages.truncate(100);
     let mut world = World::new(config);
@@ -156,7 +159,7 @@ fn a_consumer_that_comes_to_its_end_while_the_publisher_is_replaced() {
     world.run_for(Duration::from_millis(100));
     world.kill(Node::Publisher(0));
     world.restart_publisher(0, saved);
-    // Between the announcement and the answer to its SYN.
+    // Between the announcement and the SYN-ACK.
     world.run_while(MINUTES, |world| {
         let stats = &world.outcome().publishers[0].stats;
         stats.consumers.is_empty()
@@ -167,9 +170,10 @@ fn a_consumer_that_comes_to_its_end_while_the_publisher_is_replaced() {
     assert_eq!(outcome.consumers[0].delivered, 100, "{outcome}");
 }
 
-/// The publisher stays away for longer than its consumers wait: new ones go on with what they hold.
+/// The publisher is away for longer than its consumers wait. New processes resume with what they
+/// hold.
 #[test]
-fn consumers_that_gave_up() {
+fn consumers_that_timed_out_can_resume() {
     let mut world = World::new(stream(32, 2));
     world.run_for(Duration::from_millis(500));
     let saved = world.resume_point(0);
@@ -193,9 +197,10 @@ fn consumers_that_gave_up() {
     }
 }
 
-/// It does not listen to the group, where the new publisher announces itself.
+/// A consumer that catches up does not listen to the group, where the new publisher announces
+/// itself.
 #[test]
-fn a_latecomer_that_has_not_caught_up() {
+fn consumer_that_has_not_caught_up_finds_the_next_publisher() {
     let mut config = stream(33, 1);
     config.publish.late_join = LateJoin::FromStart;
     config.down.latency = Duration::from_millis(20);
@@ -212,9 +217,9 @@ fn a_latecomer_that_has_not_caught_up() {
     assert_eq!(outcome.consumers[1].delivered, MESSAGES as u64, "{outcome}");
 }
 
-/// Who comes for the first time is late, though nothing was sent by this publisher yet.
+/// A consumer that joins for the first time is late, even if this publisher has sent nothing yet.
 #[test]
-fn a_newcomer_is_late() {
+fn first_join_after_a_restart_is_a_late_join() {
     for late_join in [LateJoin::Refuse, LateJoin::FromNow, LateJoin::FromStart] {
         let mut config = stream(34, 1);
         config.publish.late_join = late_join;
@@ -232,8 +237,8 @@ fn a_newcomer_is_late() {
         match late_join {
             LateJoin::Refuse => {
                 let refused = |event: &ReceiverEvent| {
-                    let code = ResetCode::Refused;
-                    matches!(event, ReceiverEvent::Failed(ReceiverError::Reset { code: c, .. }) if *c == code)
+                    let ReceiverEvent::Failed(error) = event else { return false };
+                    matches!(error, ReceiverError::Reset { code: ResetCode::Refused, .. })
                 };
                 assert!(outcome.consumers[1].has(refused), "{outcome}");
             }
@@ -244,9 +249,10 @@ fn a_newcomer_is_late() {
     }
 }
 
-/// All kinds of weather, windows and moments; killed again and again, with a state that is old each time.
+/// All kinds of faults, windows and moments. The publisher is killed again and again, and the kept
+/// state is old each time.
 #[test]
-fn whatever_the_weather() {
+fn publisher_may_be_killed_again_and_again_whatever_the_faults() {
     for seed in 100..140 {
         let draw = |what: u64, below: u64| {
             let mixed = (seed * 31 + what).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -255,7 +261,8 @@ fn whatever_the_weather() {
         let mut config = stream(seed, 1 + draw(1, 4) as usize);
         config.messages = (0..600).map(|n| [100, 1_000, 5_000][n * 7 % 3]).collect();
         config.subscribe.window_frames = [16, 64, 4_096][draw(2, 3) as usize];
-        // Who is through does not come back, so nobody is before the last life.
+        // A consumer that has finished does not come back, so the stream ends after the last
+        // restart.
         config.finish = false;
         config.publish.retained_frames = [32, 16_384][draw(3, 2) as usize];
         config.down.loss = draw(4, 4) as f64 * 0.02;
@@ -264,17 +271,17 @@ fn whatever_the_weather() {
         config.down.jitter = Duration::from_millis(draw(7, 10));
         config.up = config.down;
         let mut world = World::new(config);
-        for life in 0..3 {
-            world.run_for(Duration::from_millis(draw(10 + life, 300)));
-            let later = Duration::from_millis(draw(20 + life, 200));
+        for restart in 0..3 {
+            world.run_for(Duration::from_millis(draw(10 + restart, 300)));
+            let later = Duration::from_millis(draw(20 + restart, 200));
             let mut saved = world.resume_point(0);
             world.run_for(later);
             world.kill(Node::Publisher(0));
-            world.run_for(Duration::from_millis(draw(30 + life, 3_000)));
-            if draw(40 + life, 3) == 0 {
+            world.run_for(Duration::from_millis(draw(30 + restart, 3_000)));
+            if draw(40 + restart, 3) == 0 {
                 world.restart(0);
             }
-            saved.epoch += draw(50 + life, 2) as u32;
+            saved.epoch += draw(50 + restart, 2) as u32;
             world.restart_publisher(0, saved);
         }
         world.finish(0);

@@ -25,7 +25,10 @@ fn endless(seed: u64) -> SimConfig {
 
 fn failed_with(outcome: &Outcome, consumer: usize, code: ResetCode) -> bool {
     outcome.consumers[consumer].has(|event| {
-        matches!(event, ReceiverEvent::Failed(ReceiverError::Reset { code: found, .. }) if *found == code)
+        let ReceiverEvent::Failed(ReceiverError::Reset { code: found, .. }) = event else {
+            return false;
+        };
+        *found == code
     })
 }
 
@@ -54,7 +57,7 @@ fn any_control_frame_may_be_lost() {
 }
 
 #[test]
-fn all_of_a_kind_lost_for_a_second() {
+fn all_frames_of_a_kind_may_be_lost_for_a_second() {
     for kind in [Kind::Syn, Kind::SynAck, Kind::Ack, Kind::Fin, Kind::FinAck, Kind::Closed] {
         let mut world = World::new(config(2));
         world.lose_where(move |transit| {
@@ -66,7 +69,7 @@ fn all_of_a_kind_lost_for_a_second() {
     }
 }
 
-/// The publisher may go once it has said Closed: a consumer that never hears it ends all the same.
+/// The publisher may be gone once it has sent CLOSED. A consumer ends even if CLOSED is lost.
 #[test]
 fn consumer_ends_though_closed_never_comes() {
     let mut world = World::new(config(3));
@@ -75,9 +78,9 @@ fn consumer_ends_though_closed_never_comes() {
     assert!(outcome.is_complete(), "{outcome}");
 }
 
-/// A consumer that has read everything goes on saying so for as long as the publisher would wait for it.
+/// A consumer that has read everything sends FIN-ACK for as long as the publisher would wait.
 #[test]
-fn both_agree_on_the_end_though_the_consumer_is_out_of_reach_for_a_while() {
+fn both_agree_on_the_end_after_the_consumer_was_cut_off() {
     for ms in [100, 1_000, 4_000, 8_000] {
         let mut world = World::new(config(3));
         world.lose_where(|transit| transit.kind == Some(Kind::FinAck));
@@ -93,9 +96,10 @@ fn both_agree_on_the_end_though_the_consumer_is_out_of_reach_for_a_while() {
     }
 }
 
-/// It was given up, let in again, and has read everything, when an answer to what it said between arrives.
+/// A consumer was removed, let in again, and has read everything. Then a RESET arrives that answers
+/// what the consumer sent while it was removed.
 #[test]
-fn a_late_word_that_it_is_no_member_does_not_end_a_consumer_that_is_through() {
+fn late_reset_does_not_fail_a_consumer_that_has_read_everything() {
     let mut world = World::new(config(3));
     world.lose_where(|transit| transit.kind == Some(Kind::FinAck));
     world.run_while(Duration::from_secs(5), |world| world.outcome().consumers[0].delivered < 300);
@@ -131,10 +135,10 @@ fn consumer_that_is_killed_is_lost_within_the_idle_time_out() {
     assert!(outcome.publishers[0].has(consumer_lost), "{outcome}");
 }
 
-/// A publisher that waits for its first consumers loses nobody that it needs: one that dies between its SYN and
-/// its first report is given up as any other, and whoever comes next begins the stream.
+/// Before the stream has begun, a consumer that dies between its SYN and its first ack is timed
+/// out, and the next consumer begins the stream.
 #[test]
-fn consumer_that_dies_while_it_joins_is_given_up_and_the_next_one_begins() {
+fn consumer_that_dies_while_it_joins_is_timed_out_and_the_next_begins_the_stream() {
     let mut world = World::new(config(7));
     world.lose_where(|transit| transit.kind == Some(Kind::Ack));
     world.run_for(Duration::from_millis(20));
@@ -152,7 +156,7 @@ fn consumer_that_dies_while_it_joins_is_given_up_and_the_next_one_begins() {
 }
 
 #[test]
-fn consumer_that_is_killed_while_all_is_quiet_is_lost_too() {
+fn consumer_that_is_killed_in_a_quiet_session_is_lost() {
     let mut config = config(6);
     config.finish = false;
     let mut world = World::new(config);
@@ -174,21 +178,21 @@ fn publisher_that_is_killed_is_missed_within_the_idle_time_out() {
 }
 
 #[test]
-fn quiet_session_lives() {
+fn quiet_session_is_kept_alive() {
     let mut config = config(8);
     config.finish = false;
     let mut world = World::new(config);
     let outcome = world.run_for(Duration::from_secs(3600));
     assert!(!lost(&outcome), "{outcome}");
     assert_eq!(outcome.retransmits(), 0, "{outcome}");
-    // A question a second, and no more.
+    // One probe a second, and no more.
     assert!(outcome.publishers[0].stats.probes < 3_700, "{outcome}");
     world.finish(0);
     assert!(world.run(MINUTES).is_complete());
 }
 
 #[test]
-fn consumer_cancels() {
+fn publisher_is_told_why_a_consumer_leaves() {
     let mut world = World::new(endless(9));
     world.run_for(Duration::from_secs(1));
     world.cancel(0, "had enough");
@@ -198,7 +202,7 @@ fn consumer_cancels() {
 }
 
 #[test]
-fn publisher_aborts() {
+fn consumers_are_told_that_the_publisher_aborts() {
     let mut world = World::new(endless(10));
     world.run_for(Duration::from_secs(1));
     world.abort(0, "changed my mind");
@@ -207,7 +211,7 @@ fn publisher_aborts() {
 }
 
 #[test]
-fn one_of_two_leaves_and_the_other_gets_all() {
+fn when_one_of_two_leaves_the_other_gets_everything() {
     let mut config = config(11);
     config.consumers = 2;
     config.write_interval = Duration::from_millis(1);
@@ -220,9 +224,9 @@ fn one_of_two_leaves_and_the_other_gets_all() {
     assert_eq!(outcome.consumers[1].delivered, 300, "{outcome}");
 }
 
-/// One has finished and the other dies: nobody is left to wait for.
+/// One consumer has finished and the other dies, so the stream waits for no consumer.
 #[test]
-fn stream_closes_when_the_last_one_to_wait_for_is_lost() {
+fn stream_closes_when_the_last_unfinished_consumer_is_lost() {
     let mut config = config(12);
     config.consumers = 2;
     let mut world = World::new(config);
@@ -234,16 +238,16 @@ fn stream_closes_when_the_last_one_to_wait_for_is_lost() {
     assert!(outcome.publishers[0].has(|event| *event == SenderEvent::Closed), "{outcome}");
 }
 
-/// It was given up and does not know it, and the group has moved away from it. When it is heard again it is
-/// told, and goes on from what it holds.
+/// A consumer was timed out and does not know, and the group has moved away. When the consumer is
+/// heard again, the publisher sends RESET, and the consumer resumes with what it holds.
 #[test]
-fn consumer_that_was_given_up_while_it_could_not_be_heard_comes_back() {
+fn consumer_that_was_timed_out_while_it_could_not_be_heard_resumes() {
     let mut config = endless(13);
     config.consumers = 2;
     config.rewindable = true;
     let mut world = World::new(config);
     world.run_for(Duration::from_secs(1));
-    // It hears the publisher, and cannot be heard; then the farewell is lost as well.
+    // The consumer hears the publisher and cannot be heard, and RESET is lost as well.
     world.lose_where(|transit| {
         let late = transit.at.as_nanos() > 14_000_000_000;
         !late && (transit.from == Node::Consumer(1) || transit.kind == Some(Kind::Reset))
@@ -252,7 +256,8 @@ fn consumer_that_was_given_up_while_it_could_not_be_heard_comes_back() {
     assert!(lost(&outcome), "{outcome}");
     assert!(outcome.consumers[1].has(|event| *event == ReceiverEvent::Reconnected), "{outcome}");
     assert_eq!(outcome.consumers[0].delivered, outcome.consumers[1].delivered, "{outcome}");
-    // What it heard until then was not sent again: it was given up after 10 s at the earliest.
+    // Frames that the consumer heard were not sent again. It was timed out after 10 s at the
+    // earliest.
     let again = outcome.publishers[0].stats.caught_up_frames;
     assert!((1..450).contains(&again), "{again} frames again: {outcome}");
     world.finish(0);
@@ -260,14 +265,15 @@ fn consumer_that_was_given_up_while_it_could_not_be_heard_comes_back() {
     assert!(outcome.consumers[1].has(|event| *event == ReceiverEvent::Ended), "{outcome}");
 }
 
-/// What it missed meanwhile was let go of: it is told so, and from where on there would be more.
+/// The frames that a consumer missed meanwhile were released, and the publisher tells the consumer
+/// so.
 #[test]
-fn consumer_that_missed_too_much_is_told_what_is_gone() {
+fn consumer_that_missed_released_frames_is_told() {
     let mut config = endless(13);
     config.consumers = 2;
     let mut world = World::new(config);
     world.run_for(Duration::from_secs(1));
-    // It hears the publisher's probes alone, and cannot be heard.
+    // The consumer hears only probes, and cannot be heard.
     world.lose_where(|transit| {
         let late = transit.at.as_nanos() > 14_000_000_000;
         let heard = transit.kind == Some(Kind::Probe);
@@ -279,7 +285,7 @@ fn consumer_that_missed_too_much_is_told_what_is_gone() {
 }
 
 #[test]
-fn bus_restart() {
+fn session_survives_a_restart_of_the_bus() {
     for (seed, away) in [(14, Duration::from_millis(100)), (15, Duration::from_secs(5))] {
         let mut config = SimConfig::new(seed);
         config.messages = vec![15_000; 2_000];
@@ -298,7 +304,7 @@ fn bus_restart() {
 }
 
 #[test]
-fn bus_restart_at_every_stage_of_a_short_session() {
+fn session_survives_a_restart_of_the_bus_at_every_stage() {
     for at in 0..40 {
         let mut config = config(16);
         config.messages.truncate(60);
@@ -314,7 +320,7 @@ fn bus_restart_at_every_stage_of_a_short_session() {
 }
 
 #[test]
-fn late_consumer_is_refused() {
+fn late_join_is_refused_by_default() {
     let mut world = World::new(endless(17));
     world.run_for(Duration::from_secs(1));
     world.add_consumer(Default::default());
@@ -324,7 +330,7 @@ fn late_consumer_is_refused() {
 }
 
 #[test]
-fn late_consumer_starts_from_now() {
+fn late_join_from_now_gets_what_is_sent_from_then_on() {
     let mut config = endless(18);
     config.publish.late_join = LateJoin::FromNow;
     let mut world = World::new(config);
@@ -337,9 +343,9 @@ fn late_consumer_starts_from_now() {
     assert!(late > 1_400 && late <= 1_500, "{outcome}");
 }
 
-/// It joins amid a message that is longer than a frame, and begins with the next.
+/// A consumer joins amid a message that is longer than a frame, and begins with the next message.
 #[test]
-fn late_consumer_starts_with_a_whole_message() {
+fn late_join_begins_with_a_whole_message() {
     for seed in 0..10 {
         let mut config = SimConfig::new(seed);
         config.publish.late_join = LateJoin::FromNow;
@@ -377,7 +383,7 @@ fn elder_publisher_keeps_the_stream() {
 }
 
 #[test]
-fn of_two_that_claim_at_once_exactly_one_wins() {
+fn of_two_publishers_that_claim_at_once_one_wins() {
     for seed in 0..50 {
         let mut config = claiming(seed);
         let publish = config.publish.clone();
@@ -394,7 +400,7 @@ fn of_two_that_claim_at_once_exactly_one_wins() {
 }
 
 #[test]
-fn keyed_session_works_and_ignores_whoever_has_no_key() {
+fn keyed_session_ignores_consumers_without_its_key() {
     let mut config = endless(20);
     config.publish.key = Some(Key::derive(b"a secret"));
     config.subscribe.key = config.publish.key.clone();
@@ -415,7 +421,7 @@ fn keyed_session_works_and_ignores_whoever_has_no_key() {
 }
 
 #[test]
-fn unacked_limit_ends_a_membership() {
+fn consumer_beyond_the_unacked_limit_is_lost() {
     let mut config = endless(21);
     config.publish.unacked_limit =
         Some(UnackedLimit { frames: 50, within: Duration::from_secs(2) });
@@ -441,7 +447,7 @@ fn nothing_is_sent_before_enough_have_joined() {
     assert!(outcome.consumers.iter().all(|consumer| consumer.delivered == 300), "{outcome}");
 }
 
-/// A process that was stopped while the bus restarted counts the silence from when it goes on, once.
+/// A process that was stopped while the bus restarted counts silence from when it runs again, once.
 #[test]
 fn time_stopped_is_not_counted_twice_after_a_restart_of_the_bus() {
     for (stopped, killed) in
@@ -458,6 +464,6 @@ fn time_stopped_is_not_counted_twice_after_a_restart_of_the_bus() {
         let outcome = world.run(Duration::from_millis(11_500));
         let ended = outcome.publishers[0].has(consumer_lost)
             || outcome.consumers[0].has(|event| matches!(event, ReceiverEvent::Failed(_)));
-        assert!(ended, "{killed} is not missed: {outcome}");
+        assert!(ended, "{killed} is not timed out: {outcome}");
     }
 }

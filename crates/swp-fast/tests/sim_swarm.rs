@@ -1,6 +1,5 @@
-//! Seeds that each decide a whole run: the weather, the windows, who stops and when. The command
-//! `swp-sim` runs as many as there is time for; here are enough to see that nothing is badly broken, and
-//! the checks of the swarm itself.
+//! Seeds that each decide a whole run: the faults, the windows, which process stops and when. The
+//! command `swp-sim` runs many seeds. Here are a few, and the checks of the swarm itself.
 #![cfg(feature = "sim")]
 
 use std::cell::RefCell;
@@ -12,21 +11,21 @@ use swp_fast::sim::swarm::{End, Feature, Plan};
 use swp_fast::sim::{Node, SimConfig, World};
 use swp_fast::wire::{Control, Sealer, SessionId, Syn};
 
-/// 200 of them, or as many as SWP_SIM_SEEDS says.
+/// 200 seeds, or as many as SWP_SIM_SEEDS says.
 fn seeds() -> std::ops::Range<u64> {
     let wanted = std::env::var("SWP_SIM_SEEDS").ok().and_then(|count| count.parse().ok());
     0..wanted.unwrap_or(200)
 }
 
 #[test]
-fn seeds_of_all_kinds() {
+fn most_seeds_complete_and_none_breaks_a_rule() {
     let complete = seeds().filter(|seed| Plan::draw(*seed).run().end == End::Complete).count();
-    // Some seeds end sessions, by time-outs shorter than their outages, by those who give up, or by processes that
-    // are started again without what they need: they must not be the rule.
+    // Some seeds end sessions: by time-outs shorter than their outages, by consumers that leave, or
+    // by processes that cannot resume.
     assert!(complete * 10 > seeds().count() * 6, "only {complete} complete");
 }
 
-/// The trace as one number, and how many lines it has.
+/// Returns the checksum of the trace, and the number of its lines.
 fn trace_of(seed: u64) -> (u64, u64) {
     let digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
     let trace = Rc::new(RefCell::new((digest, 0)));
@@ -53,9 +52,8 @@ fn a_seed_gives_one_trace_byte_for_byte() {
     assert_eq!(sums.len(), 40, "seeds give different traces");
 }
 
-/// To watch a run must not change it.
 #[test]
-fn a_trace_changes_nothing() {
+fn a_trace_does_not_change_the_run() {
     for seed in 0..20 {
         let plan = Plan::draw(seed);
         let (watched, alone) = (plan.run_traced(|_| {}), plan.run());
@@ -72,7 +70,6 @@ fn every_feature_is_drawn_and_not_always() {
     }
 }
 
-/// The demand for progress is worth nothing if it is met by a stream that stands still.
 #[test]
 fn a_stream_that_stands_still_makes_no_progress() {
     let mut config = SimConfig::new(1);
@@ -82,7 +79,7 @@ fn a_stream_that_stands_still_makes_no_progress() {
     let mut world = World::new(config);
     world.pass(Duration::from_millis(100));
     world.cut(Node::Consumer(0), true);
-    // What was under way arrives.
+    // The frames on their way arrive.
     world.pass(Duration::from_millis(100));
     world.pause_reading(0, true);
     world.pass(Duration::from_secs(2));
@@ -96,7 +93,7 @@ fn a_stream_that_stands_still_makes_no_progress() {
 
 #[test]
 #[should_panic(expected = "runs and was not heard")]
-fn who_lives_on_a_healed_network_may_not_be_given_up() {
+fn peer_that_runs_on_a_healed_network_may_not_be_timed_out() {
     let mut config = SimConfig::new(2);
     config.messages = vec![1_000; 2_000];
     config.write_interval = Duration::from_millis(10);
@@ -104,14 +101,14 @@ fn who_lives_on_a_healed_network_may_not_be_given_up() {
     world.pass(Duration::from_millis(100));
     world.heal();
     world.pass(Duration::from_millis(100));
-    // Against what was promised, it cannot be heard any more.
+    // Although all has healed, the consumer cannot be heard any more.
     world.lose_where(|transit| transit.from == Node::Consumer(0));
     world.pass(Duration::from_secs(30));
 }
 
-/// A copy of a consumer's SYN that comes after it was given up lets it in once more: it is missed anew.
+/// A copy of a consumer's SYN that arrives after the consumer was timed out lets it in once more.
 #[test]
-fn who_is_let_in_after_its_end_is_missed_until_it_is_given_up_again() {
+fn consumer_let_in_by_a_late_syn_is_missed_until_it_is_timed_out_again() {
     let mut config = SimConfig::new(3);
     config.consumers = 2;
     config.publish.late_join = LateJoin::FromNow;
@@ -121,7 +118,7 @@ fn who_is_let_in_after_its_end_is_missed_until_it_is_given_up_again() {
     world.kill(Node::Consumer(1));
     assert!(world.someone_is_missed());
     world.pass(Duration::from_secs(12));
-    assert!(!world.someone_is_missed(), "it was given up");
+    assert!(!world.someone_is_missed(), "the consumer was timed out");
     let peer = world.consumer_id(1);
     let syn = Syn {
         peer,
@@ -140,7 +137,7 @@ fn who_is_let_in_after_its_end_is_missed_until_it_is_given_up_again() {
     );
     world.inject(Node::Publisher(0), late);
     world.pass(Duration::from_millis(10));
-    assert!(world.someone_is_missed(), "it takes part again, as far as its publisher knows");
+    assert!(world.someone_is_missed(), "the consumer is a peer again");
     world.pass(Duration::from_secs(12));
-    assert!(!world.someone_is_missed(), "it was given up again");
+    assert!(!world.someone_is_missed(), "the consumer was timed out again");
 }

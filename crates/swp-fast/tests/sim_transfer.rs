@@ -1,4 +1,4 @@
-//! The stream arrives, whole and in order, through all weathers.
+//! The stream arrives, whole and in order, whatever the faults.
 #![cfg(feature = "sim")]
 
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn completes(config: SimConfig) -> Outcome {
 }
 
 #[test]
-fn clean_path_repeats_nothing() {
+fn clean_path_causes_no_retransmission() {
     let mut config = SimConfig::new(1);
     config.messages = vec![1_000; 20_000];
     let outcome = completes(config);
@@ -39,7 +39,7 @@ fn clean_path_repeats_nothing() {
 }
 
 #[test]
-fn jitter_that_keeps_the_order_repeats_nothing() {
+fn jitter_that_keeps_the_order_causes_no_retransmission() {
     for seed in 0..20 {
         let mut config = SimConfig::new(seed);
         config.messages = vec![1_000; 2_000];
@@ -51,7 +51,7 @@ fn jitter_that_keeps_the_order_repeats_nothing() {
 }
 
 #[test]
-fn loss_both_ways() {
+fn each_loss_costs_one_retransmission() {
     for (seed, loss) in [(1, 0.01), (2, 0.05), (3, 0.20), (4, 0.20), (5, 0.50)] {
         let mut config = SimConfig::new(seed);
         config.messages = vec![4_000; 4_000];
@@ -59,7 +59,7 @@ fn loss_both_ways() {
         config.up = lossy(loss);
         let outcome = completes(config);
         let frames = outcome.publishers[0].stats.frames as f64;
-        // Each frame is sent 1 / (1 - loss) times on average; more would be waste.
+        // Each frame must be sent 1 / (1 - loss) times on average, and not more often.
         let expected = frames * loss / (1.0 - loss);
         assert!((outcome.retransmits() as f64) < expected * 1.3 + 10.0, "{outcome}");
         assert!(outcome.retransmits() > 0, "{outcome}");
@@ -67,7 +67,7 @@ fn loss_both_ways() {
 }
 
 #[test]
-fn reordering_costs_few_repeats() {
+fn reordering_causes_few_retransmissions() {
     let mut config = SimConfig::new(6);
     config.messages = vec![4_000; 8_000];
     config.down.reorder = 0.05;
@@ -81,7 +81,7 @@ fn reordering_costs_few_repeats() {
 fn duplicates_are_dropped_and_counted() {
     let mut config = SimConfig::new(7);
     config.messages = vec![4_000; 4_000];
-    // Several windows long, or all would be through before the copies come.
+    // The stream is several windows long, so that copies arrive before it ends.
     config.subscribe.window_bytes = 4 << 20;
     config.down.duplicate = 0.3;
     config.up.duplicate = 0.3;
@@ -90,7 +90,7 @@ fn duplicates_are_dropped_and_counted() {
     assert!(outcome.retransmits() <= outcome.publishers[0].stats.frames / 20, "{outcome}");
 }
 
-/// 200 of them, or as many as SWP_SIM_SEEDS says.
+/// 200 seeds, or as many as SWP_SIM_SEEDS says.
 fn seeds() -> std::ops::Range<u64> {
     let wanted = std::env::var("SWP_SIM_SEEDS").ok().and_then(|count| count.parse().ok());
     0..wanted.unwrap_or(200)
@@ -116,7 +116,7 @@ fn noisy(seed: u64) -> SimConfig {
     config.subscribe.window_bytes = 4096 << (seed % 5);
     config.read_interval = Duration::from_micros((seed % 4) * 100);
     config.write_interval = Duration::from_micros((seed % 3) * 50);
-    // A chance of one in five to lose an answer is nobody's death.
+    // One ack in five is lost, which must not time a peer out.
     config.publish.idle_timeout = Duration::from_secs(60);
     let size = |index: u64| (index * index * 7 + seed * 13) % 700 * (1 + index % 7 / 6 * 8);
     config.messages = (0..400).map(|index| size(index) as usize).collect();
@@ -124,7 +124,7 @@ fn noisy(seed: u64) -> SimConfig {
 }
 
 #[test]
-fn noise_of_all_kinds_over_many_seeds() {
+fn stream_completes_under_all_faults_at_once() {
     for seed in seeds() {
         completes(noisy(seed));
     }
@@ -137,7 +137,7 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn messages_from_nothing_to_a_mebibyte() {
+fn messages_of_all_sizes_are_delivered() {
     for (seed, loss) in [(8, 0.0), (9, 0.05)] {
         let mut config = SimConfig::new(seed);
         config.messages =
@@ -151,14 +151,15 @@ fn messages_from_nothing_to_a_mebibyte() {
 }
 
 #[test]
-fn nothing_at_all_is_a_stream_too() {
+fn stream_without_messages_completes() {
     completes(SimConfig::new(10));
 }
 
-/// The last frame of a burst is lost: no later frame tells. The question comes half a round trip and
-/// two ack delays later, its answer a round trip after that, and the repair half a round trip later.
+/// The last frame of a burst is lost, and no later frame shows the gap. The probe comes half a
+/// round trip and two ack delays later, its ack a round trip after that, and the retransmission
+/// half a round trip later.
 #[test]
-fn lost_tail_is_repaired_within_two_round_trips() {
+fn lost_tail_is_retransmitted_within_two_round_trips() {
     let latency = Duration::from_millis(10);
     let mut config = SimConfig::new(11);
     config.down.latency = latency;
@@ -177,10 +178,10 @@ fn lost_tail_is_repaired_within_two_round_trips() {
     assert_eq!(outcome.retransmits(), 1, "{outcome}");
 }
 
-/// The tail is lost while the consumer still reads what came before: its reports of credit are no
-/// answer to the question of what it holds.
+/// The tail is lost while the consumer still reads earlier frames. Its acks of credit do not answer
+/// the probe.
 #[test]
-fn lost_tail_is_repaired_while_a_slow_consumer_reports() {
+fn lost_tail_is_retransmitted_while_a_slow_consumer_acks() {
     let mut config = SimConfig::new(12);
     config.messages = vec![15_000; 100];
     config.read_interval = Duration::from_millis(2);
@@ -194,7 +195,7 @@ fn lost_tail_is_repaired_while_a_slow_consumer_reports() {
 }
 
 #[test]
-fn round_trip_is_estimated_near_the_truth() {
+fn round_trip_estimate_is_near_the_path_latency() {
     let mut config = SimConfig::new(13);
     config.down.latency = Duration::from_millis(7);
     config.up.latency = Duration::from_millis(3);
@@ -206,9 +207,9 @@ fn round_trip_is_estimated_near_the_truth() {
     assert!(srtt >= low && srtt <= high, "{srtt:?} {outcome}");
 }
 
-/// A message now and then: nothing is repeated, and each costs at most one question.
+/// A message now and then causes no retransmission, and few probes.
 #[test]
-fn a_trickle_is_answered_without_repeats() {
+fn rare_messages_cause_no_retransmission() {
     let mut config = SimConfig::new(14);
     config.messages = vec![100; 200];
     config.write_interval = Duration::from_millis(50);
@@ -218,7 +219,7 @@ fn a_trickle_is_answered_without_repeats() {
 }
 
 #[test]
-fn three_consumers_each_with_losses_of_its_own() {
+fn three_consumers_with_different_losses_all_get_everything() {
     for seed in 20..30 {
         let mut config = SimConfig::new(seed);
         config.consumers = 3;
@@ -231,7 +232,7 @@ fn three_consumers_each_with_losses_of_its_own() {
 }
 
 #[test]
-fn repairs_go_only_to_the_one_that_missed() {
+fn retransmissions_go_only_to_the_consumer_that_missed_the_frame() {
     let mut config = SimConfig::new(31);
     config.consumers = 3;
     config.publish.min_consumers = 3;
@@ -243,19 +244,20 @@ fn repairs_go_only_to_the_one_that_missed() {
     });
     let outcome = world.run(MINUTES);
     assert!(outcome.is_complete(), "{outcome}");
-    let repaired: Vec<u64> =
+    let retransmitted: Vec<u64> =
         outcome.publishers[0].stats.consumers.iter().map(|one| one.retransmits).collect();
     let missed = outcome.publishers[0].stats.frames.div_ceil(10);
-    assert_eq!(repaired.iter().sum::<u64>(), missed, "{outcome}");
-    assert!(repaired.contains(&missed), "{repaired:?} {outcome}");
+    assert_eq!(retransmitted.iter().sum::<u64>(), missed, "{outcome}");
+    assert!(retransmitted.contains(&missed), "{retransmitted:?} {outcome}");
     for (index, consumer) in outcome.consumers.iter().enumerate() {
         assert_eq!(consumer.stats.duplicates, 0, "{outcome}");
         assert_eq!(consumer.stats.out_of_order > 0, index == 1, "{outcome}");
     }
 }
 
-/// Messages a second of simulated time, first write to last delivery, with a window of eight round trips'
-/// frames: enough that a loss is repaired, twice if it must be, before the window closes.
+/// Returns the messages a second of simulated time, from first write to last delivery. The window
+/// holds the frames of eight round trips, so that a frame can be retransmitted twice before the
+/// window closes.
 fn goodput(seed: u64, latency: Duration, loss: f64) -> f64 {
     let messages = 6_000;
     let mut config = SimConfig::new(seed);
@@ -280,9 +282,9 @@ fn goodput_falls_no_more_than_what_is_lost() {
     }
 }
 
-/// As above, on paths from a broker on the same host to the other side of the world.
+/// The paths reach from a broker on the same host to the other side of the world.
 #[test]
-fn lost_last_frame_is_repaired_within_two_round_trips_on_any_path() {
+fn lost_tail_is_retransmitted_within_two_round_trips_on_any_path() {
     for latency_us in [25, 500, 25_000, 100_000] {
         let latency = Duration::from_micros(latency_us);
         let mut config = SimConfig::new(15);

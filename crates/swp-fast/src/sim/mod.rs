@@ -3,9 +3,9 @@
 //!
 //! ```text
 //!   application -> Packer -> Sender <--> Network <--> Receiver -> application
+//!                             (loss, bursts, jitter, reordering, duplicates, damage, cuts)
 //!                                           |
-//!                Checker (knows the rules, not the code) -- Network: loss, bursts, jitter, reordering,
-//!                                                           duplicates, damage, cuts
+//!                    Checker (knows the rules, not the code)
 //! ```
 //!
 //! A [`World`] holds one publisher and its consumers, and more of both when asked. A test sets it
