@@ -116,9 +116,9 @@ fn consumer_let_in_by_a_late_syn_is_missed_until_it_is_timed_out_again() {
     let mut world = World::new(config.clone());
     world.pass(Duration::from_millis(100));
     world.kill(Node::Consumer(1));
-    assert!(world.someone_is_missed());
+    assert!(world.an_endpoint_is_missed());
     world.pass(Duration::from_secs(12));
-    assert!(!world.someone_is_missed(), "the consumer was timed out");
+    assert!(!world.an_endpoint_is_missed(), "the consumer was timed out");
     let peer = world.consumer_id(1);
     let syn = Syn {
         peer,
@@ -137,7 +137,7 @@ fn consumer_let_in_by_a_late_syn_is_missed_until_it_is_timed_out_again() {
     );
     world.inject(Node::Publisher(0), late);
     world.pass(Duration::from_millis(10));
-    assert!(world.someone_is_missed(), "the consumer is a peer again");
+    assert!(world.an_endpoint_is_missed(), "the consumer is a peer again");
     world.pass(Duration::from_secs(12));
-    assert!(!world.someone_is_missed(), "the consumer was timed out again");
+    assert!(!world.an_endpoint_is_missed(), "the consumer was timed out again");
 }

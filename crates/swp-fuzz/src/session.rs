@@ -371,7 +371,7 @@ impl World {
             return;
         }
         let outcome = self.sender.outcome();
-        assert_ne!(outcome, Some(Err(SenderError::StreamInUse)), "nobody else was there");
+        assert_ne!(outcome, Some(Err(SenderError::StreamInUse)), "no other publisher was there");
         for consumer in &self.consumers {
             match consumer.receiver.failure() {
                 Some(error @ (ReceiverError::Protocol(_) | ReceiverError::Fragments(_))) => {

@@ -148,8 +148,8 @@ impl Checker {
         }
     }
 
-    /// A consumer that joined late skips the rest of a message that began before: nobody can use
-    /// the rest, and it makes space.
+    /// A consumer that joined late skips the rest of a message that began before. Skipped frames leave
+    /// the consumer's window.
     pub(super) fn note_skipped(&mut self, peer: PeerId) {
         for stream in self.streams.values_mut() {
             let Some(peer) = stream.peers.get_mut(&peer) else { continue };

@@ -20,7 +20,7 @@ pub(super) struct Peer {
     pub(super) consumed: Seq,
     /// The epoch in which the consumer was let in. Its acks in another epoch are not judged.
     pub(super) epoch: u32,
-    /// The publisher removed the consumer, so that its credit binds nobody.
+    /// The publisher removed the consumer, so that its credit does not bind any more.
     pub(super) removed: bool,
     /// The group waits for the consumer, and retains what the consumer lacks.
     pub(super) counts: bool,

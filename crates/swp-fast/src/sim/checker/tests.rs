@@ -247,7 +247,7 @@ fn credit_given_while_removed_counts_once_the_consumer_is_let_in_again() {
 }
 
 #[test]
-fn credit_of_a_consumer_that_has_ended_binds_nobody() {
+fn credit_of_a_consumer_that_has_ended_does_not_bind() {
     let mut checker = checker();
     checker.remove(SESSION, PEER);
     anew(&mut checker, Admission { live: true, counts: false, ..again(credit(2, 20)) });

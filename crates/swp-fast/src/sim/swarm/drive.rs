@@ -137,7 +137,7 @@ fn demand_progress(world: &mut World, plan: &Plan) -> Duration {
     let mut longest_stall = Duration::ZERO;
     while !world.is_settled() {
         let (before, since) = (world.progress(), world.now());
-        let missed = world.someone_is_missed();
+        let missed = world.an_endpoint_is_missed();
         let hung = world.has_hung();
         let mut most = if missed { patience } else { bound };
         if let Slow::Evict { stalled_for } = publish.slow

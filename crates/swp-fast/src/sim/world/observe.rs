@@ -94,7 +94,7 @@ impl World {
 
     /// Returns true if an endpoint has ended and not all its peers know yet: only silence can tell
     /// them.
-    pub fn someone_is_missed(&self) -> bool {
+    pub fn an_endpoint_is_missed(&self) -> bool {
         let over = self.publishers.iter().all(Publisher::is_gone);
         let known = |consumer: &Consumer| {
             let id = consumer.id.to_string();
