@@ -1,5 +1,5 @@
-//! From messages to frames and back: sizes at every boundary, several producers, blocks of a capture,
-//! and each way to read.
+//! From messages to frames and back: sizes at every boundary, several producers, blocks of a
+//! capture, and each way to read.
 #![cfg(feature = "sim")]
 
 use std::time::Duration;
