@@ -23,7 +23,7 @@ fn stream(seed: u64, consumers: usize) -> SimConfig {
 
 /// All sizes from nothing to beyond two shared frames, and multiples of the fragment length.
 fn all_sizes(config: &SimConfig) -> Vec<usize> {
-    let fragment = config.publish.max_piece_bytes();
+    let fragment = config.publish.max_fragment_bytes();
     let multiples = (1..=9).flat_map(|count| [count * fragment - 1, count * fragment + 1]);
     (0..2_100).chain(multiples).collect()
 }

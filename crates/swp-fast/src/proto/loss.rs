@@ -134,6 +134,11 @@ impl LossDetector {
         self.retransmitted.push_back((sent, seq));
     }
 
+    /// How many frames are missing.
+    pub(super) fn len(&self) -> usize {
+        self.missing.len()
+    }
+
     /// Whether the frame is missing.
     pub(super) fn is_missing(&self, seq: Seq) -> bool {
         self.missing.contains_key(&seq)

@@ -61,7 +61,7 @@ impl World {
         if u.ratio(1, 4)? {
             let total = u.int_in_range(1..=self.config.max_message_bytes)? as usize;
             self.offer(total);
-            self.producer.busy_steps = total.div_ceil(self.config.max_piece_bytes()) - 1;
+            self.producer.busy_steps = total.div_ceil(self.config.max_fragment_bytes()) - 1;
             return Ok(());
         }
         let len = usize::from(u8::arbitrary(u)?);

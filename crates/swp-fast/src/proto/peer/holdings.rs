@@ -82,9 +82,9 @@ impl Holdings {
         self.cumulative = end;
     }
 
-    /// Takes what an ack says of the frames from the cumulative ack up to `end`. Missing frames
-    /// that are told for the first time are added to `losses` with the time at which they were
-    /// sent. Frames that have arrived are taken out.
+    /// Takes what the newest ack says of the frames from the cumulative ack up to `end`. Missing
+    /// frames are added to `losses` with the time at which they were sent. Frames that have arrived
+    /// are taken out.
     pub(super) fn take_sack(
         &mut self,
         sack: &SackRanges,
@@ -92,10 +92,11 @@ impl Holdings {
         losses: &mut LossDetector,
         sent_at: impl Fn(Seq) -> Option<Time>,
     ) {
-        let mut gap_start = self.cumulative;
+        let (mut gap_start, mut gap_frames) = (self.cumulative, 0);
         let before = std::mem::replace(&mut self.sack, sack.clone());
         let mut known = before.iter().peekable();
         for (start, range_end) in sack.iter().chain(std::iter::once((end, end))) {
+            gap_frames += start.min(end).since(gap_start);
             // A new gap: no ack has told of these frames before.
             let mut seq = gap_start.max(self.evidence_end);
             while seq < start.min(end) {
@@ -112,28 +113,48 @@ impl Holdings {
             debug_assert!(!losses.is_any_missing(start, range_end));
             gap_start = range_end.max(gap_start);
         }
+        // Where the numbers agree, the same frames are missing. So most acks cost no second walk.
+        let agrees = end >= self.evidence_end && losses.len() as u64 == gap_frames;
+        if !agrees {
+            self.add_discarded(end.min(self.evidence_end), losses, sent_at);
+        }
         self.evidence_end = self.evidence_end.max(end);
     }
 
+    /// Adds the frames below `end` that the newest ack does not list, though an ack has listed them
+    /// before: the consumer has discarded them. The earlier ack may be from before a rejoin, and
+    /// may have arrived after it.
+    fn add_discarded(
+        &self,
+        end: Seq,
+        losses: &mut LossDetector,
+        sent_at: impl Fn(Seq) -> Option<Time>,
+    ) {
+        let mut seq = self.cumulative;
+        for (start, range_end) in self.sack.iter().chain(std::iter::once((end, end))) {
+            while seq < start.min(end) {
+                if !losses.is_missing(seq) {
+                    losses.add(seq, sent_at(seq).unwrap_or(Time::ZERO));
+                }
+                seq = seq.next();
+            }
+            seq = seq.max(range_end);
+        }
+    }
+
     /// Replaces what is known to be held above the cumulative ack by `sack`. All else up to the end
-    /// of the evidence is added to `losses`.
+    /// of the evidence is missing.
     pub(super) fn replace_sack(
         &mut self,
         sack: &SackRanges,
         losses: &mut LossDetector,
         sent_at: impl Fn(Seq) -> Option<Time>,
     ) {
-        let (mut seq, evidence_end) = (self.cumulative, self.evidence_end);
-        for (start, end) in sack.iter().chain(std::iter::once((evidence_end, evidence_end))) {
-            while seq < start.min(evidence_end) {
-                if !losses.is_missing(seq) {
-                    losses.add(seq, sent_at(seq).unwrap_or(Time::ZERO));
-                }
-                seq = seq.next();
-            }
-            seq = seq.max(end);
-        }
         self.sack = sack.clone();
+        for (start, end) in sack.iter() {
+            losses.note_arrived_range(start, end);
+        }
+        self.add_discarded(self.evidence_end, losses, sent_at);
     }
 
     /// Moves the end of the evidence over the frames that are held, for a consumer that catches up:

@@ -94,7 +94,7 @@ impl Plan {
         // One call may read all fragments of a message, and the slowest of n producers has n
         // intervals between two messages.
         let longest = config.messages.iter().max().copied().unwrap_or(0);
-        let fragments = longest / config.publish.max_piece_bytes() + 1;
+        let fragments = longest / config.publish.max_fragment_bytes() + 1;
         let reader = self.readers.iter().map(|(_, interval)| *interval).max().unwrap_or_default();
         let apps = reader * fragments as u32 + config.write_interval * config.app.producers as u32;
         rto * STALL_RTOS + apps + config.publish.claim_timeout

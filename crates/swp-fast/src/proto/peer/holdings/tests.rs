@@ -59,3 +59,34 @@ fn held_ranges_are_skipped_on_the_way_to_the_newest_frame() {
     };
     assert_eq!([next(&mut holdings), next(&mut holdings), next(&mut holdings)], [3, 6, 9]);
 }
+
+/// The consumer rejoined, and frames that it held before have arrived on the way.
+#[test]
+fn frames_in_a_replaced_sack_are_not_missing() {
+    let (mut holdings, mut losses) =
+        (Holdings::new(seq(0), SackRanges::default()), LossDetector::default());
+    holdings.take_sack(&sack(&[(1, 8), (9, 12)]), seq(12), &mut losses, sent_at);
+    assert_eq!(missing(&losses, 12), [0, 8]);
+    holdings.replace_sack(&sack(&[(1, 12)]), &mut losses, sent_at);
+    assert_eq!(missing(&losses, 12), [0]);
+    holdings.take_sack(&sack(&[(1, 12)]), seq(12), &mut losses, sent_at);
+    assert_eq!(missing(&losses, 12), [0]);
+}
+
+/// An ack from before a rejoin can arrive after it, and names frames that were discarded since.
+#[test]
+fn frames_that_the_newest_ack_no_longer_lists_are_missing_again() {
+    let (mut holdings, mut losses) =
+        (Holdings::new(seq(0), SackRanges::default()), LossDetector::default());
+    holdings.take_sack(&sack(&[(5, 19)]), seq(19), &mut losses, sent_at);
+    assert_eq!(missing(&losses, 20), [0, 1, 2, 3, 4]);
+    holdings.take_sack(&sack(&[(5, 7)]), seq(7), &mut losses, sent_at);
+    assert_eq!(missing(&losses, 20), [0, 1, 2, 3, 4], "the ack says nothing from frame 7 on");
+    holdings.take_sack(&sack(&[(5, 7)]), seq(19), &mut losses, sent_at);
+    let all = [0, 1, 2, 3, 4].into_iter().chain(7..19);
+    assert_eq!(missing(&losses, 20), all.collect::<Vec<_>>());
+    holdings.advance(seq(5));
+    losses.note_arrived_below(seq(5));
+    holdings.take_sack(&sack(&[(8, 12)]), seq(12), &mut losses, sent_at);
+    assert_eq!(missing(&losses, 20), [5, 6, 7, 12, 13, 14, 15, 16, 17, 18]);
+}

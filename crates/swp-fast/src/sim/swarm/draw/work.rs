@@ -121,7 +121,7 @@ fn boundaries(publish: &PublishConfig) -> Vec<usize> {
         at.extend([body / 2, body].map(longest_packed));
         at.extend([2 * body, 3 * body]);
     }
-    at.extend((1..=3).map(|fragments| fragments * publish.max_piece_bytes()));
+    at.extend((1..=3).map(|fragments| fragments * publish.max_fragment_bytes()));
     let near = at.into_iter().flat_map(|size| [size.saturating_sub(1), size, size + 1]);
     near.filter(|size| *size <= longest).collect()
 }
