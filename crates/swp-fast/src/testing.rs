@@ -109,7 +109,7 @@ pub fn syn(peer: PeerId, window_frames: u64, window_bytes: u64) -> Syn {
 /// group, and has sent every frame below `next`. Without `peer` the probe addresses every consumer.
 pub fn probe(peer: Option<PeerId>, number: u64, next: u64) -> Probe {
     let generation = crate::proto::FIRST_GENERATION;
-    Probe { peer, number, next: seq(next), members: 1, generation }
+    Probe { peer, number, next: seq(next), consumers: 1, generation }
 }
 
 /// A body with these messages, behind [`MAX_HEADER`] bytes of space.

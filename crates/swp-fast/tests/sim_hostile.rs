@@ -197,7 +197,7 @@ fn syn_ack(world: &World) -> SynAck {
         max_message_bytes: u64::MAX,
         keep_alive: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(10),
-        members: 1,
+        consumers: 1,
         generation: 1,
         paces: true,
     }

@@ -54,8 +54,8 @@ fn frames(folder: &Path) -> std::io::Result<()> {
         write(folder, &format!("{mode}-long-form"), mode | 2, &unsealed(Kind::FinAck, &long))?;
         let mut open = OpenFrame::new(1024);
         let _ = [&b"hello"[..], b"", &[1; 300]].map(|message| open.push(message));
-        let piece = encode_fragment(1_000_000, 32_768, b"piece");
-        for (kind, buf) in [(Kind::Data, open.into_buf()), (Kind::Fragment, piece)] {
+        let part = encode_fragment(1_000_000, 32_768, b"piece");
+        for (kind, buf) in [(Kind::Data, open.into_buf()), (Kind::Fragment, part)] {
             let body = buf[MAX_HEADER..].to_vec();
             let digest = Integrity::Blake3.digest(&body);
             let header = Header { kind, session: SessionId(7), epoch: 1, seq: Seq::ZERO, digest };
@@ -117,7 +117,7 @@ fn controls() -> Vec<Control> {
             max_message_bytes: 1 << 26,
             keep_alive: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(10),
-            members: 3,
+            consumers: 3,
             generation: 1,
             paces: true,
         }),
@@ -125,10 +125,16 @@ fn controls() -> Vec<Control> {
             peer: Some(peer),
             number: 7,
             next: seq(100),
-            members: 3,
+            consumers: 3,
             generation: 1,
         }),
-        Control::Probe(Probe { peer: None, number: 8, next: seq(100), members: 1, generation: 1 }),
+        Control::Probe(Probe {
+            peer: None,
+            number: 8,
+            next: seq(100),
+            consumers: 1,
+            generation: 1,
+        }),
         Control::Fin(Fin { end: seq(100), trailer: Bytes::from_static(b"the last word") }),
         Control::FinAck(FinAck { peer }),
         Control::Closed(FinAck { peer }),
@@ -150,7 +156,7 @@ fn worlds(folder: &Path) -> std::io::Result<()> {
 fn captures(folder: &Path) -> Result<(), Box<dyn Error>> {
     let scratch = tempfile::tempdir()?;
     let shapes: [(&str, &[usize]); 4] =
-        [("empty", &[]), ("one", &[5]), ("some", &[10, 0, 300, 40]), ("pieces", &[20, 2000, 30])];
+        [("empty", &[]), ("one", &[5]), ("some", &[10, 0, 300, 40]), ("parts", &[20, 2000, 30])];
     for (name, lengths) in shapes {
         let path = scratch.path().join(name);
         let mut writer = CaptureWriter::create(&path, options())?;
@@ -221,8 +227,8 @@ fn spanning(path: &Path) -> Result<(), Box<dyn Error>> {
     writer.append(&record)?;
     let mut encoded = Vec::new();
     record.encode(&mut encoded)?;
-    for (number, piece) in encoded.chunks(30).enumerate() {
-        let body = encode_fragment(encoded.len() as u64, number as u64 * 30, piece);
+    for (number, part) in encoded.chunks(30).enumerate() {
+        let body = encode_fragment(encoded.len() as u64, number as u64 * 30, part);
         let body = Bytes::from(body).slice(MAX_HEADER..);
         writer.append_body(Kind::Fragment, &body, Digest::None)?;
         writer.sync()?;

@@ -116,10 +116,10 @@ fn check_body(body: &Bytes) {
         assert_eq!(len, body.len(), "every byte of a packed body is a message's");
     }
     if let Ok(fragment) = Fragment::decode(body) {
-        let again = encode_fragment(fragment.total, fragment.offset, &fragment.piece);
+        let again = encode_fragment(fragment.total, fragment.offset, &fragment.part);
         assert_eq!(again[MAX_HEADER..], body[..], "a fragment has one encoding");
-        let end = fragment.offset + fragment.piece.len() as u64;
-        assert!(!fragment.piece.is_empty() && end <= fragment.total);
+        let end = fragment.offset + fragment.part.len() as u64;
+        assert!(!fragment.part.is_empty() && end <= fragment.total);
         assert_eq!(fragment.is_last(), end == fragment.total);
         assemble(&fragment);
     }
@@ -128,7 +128,7 @@ fn check_body(body: &Bytes) {
 fn assemble(fragment: &Fragment) {
     let mut assembler = Assembler::new(MAX_MESSAGE);
     match assembler.push(fragment) {
-        Ok(Some(message)) => assert_eq!(message, fragment.piece),
+        Ok(Some(message)) => assert_eq!(message, fragment.part),
         Ok(None) => assert!(assembler.is_open()),
         Err(_) => assert!(!assembler.is_open()),
     }

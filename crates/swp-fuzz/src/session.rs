@@ -351,11 +351,11 @@ impl World {
         let bound = self.config.retained_frames + 1;
         assert!(stats.retained_frames <= bound, "{} frames retained", stats.retained_frames);
         assert!(stats.consumers.len() <= self.config.max_consumers);
-        let members: Vec<u64> = stats.consumers.iter().map(|consumer| consumer.id).collect();
+        let consumers: Vec<u64> = stats.consumers.iter().map(|consumer| consumer.id).collect();
         for consumer in &self.consumers {
             let stats = consumer.receiver.stats();
             assert!(stats.queued_frames <= consumer.config.window_frames);
-            if self.trust != Trust::Forged && members.contains(&consumer.id.0) {
+            if self.trust != Trust::Forged && consumers.contains(&consumer.id.0) {
                 let dropped = stats.dropped;
                 assert_eq!(dropped.forged, 0, "a genuine publisher");
                 // A consumer that was lost, and does not know, hears what goes to the others. It

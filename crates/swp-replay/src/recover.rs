@@ -1,7 +1,7 @@
 //! `recover`: what is whole in a damaged or unfinished capture, into a capture that is whole.
 //!
 //! Bodies are copied as they are, under the digests that were compared when they were found; what is left
-//! out are blocks that do not fit their checks and records of which a piece is missing.
+//! out are blocks that do not fit their checks and records of which a part is missing.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

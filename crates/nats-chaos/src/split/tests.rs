@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// All units in `wire`, handed over in pieces that end at `cuts`.
+/// All units in `wire`, handed over in parts that end at `cuts`.
 fn split(origin: Origin, wire: &[u8], cuts: &[usize]) -> Result<Vec<Unit>, SplitError> {
     let mut splitter = Splitter::new(origin);
     let mut units = Vec::new();

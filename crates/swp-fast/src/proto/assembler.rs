@@ -73,11 +73,11 @@ impl Assembler {
             self.message.clear();
             return Err(AssembleError::OutOfPlace { offset: fragment.offset, expected });
         }
-        if self.message.capacity() - self.message.len() < fragment.piece.len() {
+        if self.message.capacity() - self.message.len() < fragment.part.len() {
             let missing = (self.total - expected) as usize;
             self.message.reserve(missing.min(RESERVE_BYTES.max(self.message.len())));
         }
-        self.message.extend_from_slice(&fragment.piece);
+        self.message.extend_from_slice(&fragment.part);
         Ok(fragment.is_last().then(|| self.message.split().freeze()))
     }
 }

@@ -105,7 +105,7 @@ impl FrameLog {
             ));
         }
         let last = fragment.is_last();
-        let sent = fragment.offset + fragment.piece.len() as u64;
+        let sent = fragment.offset + fragment.part.len() as u64;
         self.open = (!last).then_some((fragment.total, sent));
         Ok((fragment.offset == 0, u64::from(last)))
     }

@@ -69,8 +69,8 @@ pub struct Probe {
     pub number: u64,
     /// The publisher sent every frame below this sequence number before it sent the probe.
     pub next: Seq,
-    /// The number of consumers that send acks. See [`SynAck::members`].
-    pub members: u32,
+    /// The number of consumers that send acks. See [`SynAck::consumers`].
+    pub consumers: u32,
     /// The generation of the group to which the publisher sends data frames. See
     /// [`SynAck::generation`].
     pub generation: u32,
@@ -113,7 +113,7 @@ impl Probe {
         if let Some(peer) = self.peer {
             put.id(peer.0);
         }
-        put.uint(self.number).uint(self.next.get()).uint(self.members).uint(self.generation);
+        put.uint(self.number).uint(self.next.get()).uint(self.consumers).uint(self.generation);
         put.into_vec()
     }
 
@@ -128,7 +128,7 @@ impl Probe {
             peer,
             number: cursor.uint("probe count")?,
             next: cursor.seq("next")?,
-            members: cursor.uint("consumer count")?,
+            consumers: cursor.uint("consumer count")?,
             generation: cursor.uint("generation")?,
         };
         cursor.finish()?;

@@ -86,7 +86,7 @@ pub struct SynAck {
     pub idle_timeout: Duration,
     /// The number of consumers that send acks. The more consumers there are, the less often each of
     /// them sends an ack.
-    pub members: u32,
+    pub consumers: u32,
     /// The generation of the group that the consumer subscribes to, or 0 for none.
     ///
     /// During catch-up the publisher sends frames to the consumer's inbox, and the generation is 0.
@@ -159,7 +159,7 @@ impl SynAck {
         put.id(self.peer.0).uint(self.start.get()).uint(self.start_bytes);
         put.uint(self.integrity.code()).uint(self.max_body_bytes).uint(self.max_message_bytes);
         put.uint(millis(self.keep_alive)).uint(millis(self.idle_timeout));
-        put.uint(self.members).uint(self.generation).uint(u8::from(self.paces));
+        put.uint(self.consumers).uint(self.generation).uint(u8::from(self.paces));
         put.into_vec()
     }
 
@@ -176,7 +176,7 @@ impl SynAck {
             max_message_bytes: cursor.uint("longest message")?,
             keep_alive: Duration::from_millis(u64::from(cursor.uint::<u32>("keep-alive")?)),
             idle_timeout: Duration::from_millis(u64::from(cursor.uint::<u32>("idle time-out")?)),
-            members: cursor.uint("consumer count")?,
+            consumers: cursor.uint("consumer count")?,
             generation: cursor.uint("generation")?,
             paces: cursor.flag("paces")?,
         };

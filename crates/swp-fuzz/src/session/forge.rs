@@ -133,15 +133,15 @@ impl World {
                 max_message_bytes: self.count(u)?,
                 keep_alive: Duration::from_millis(u64::from(u16::arbitrary(u)?)),
                 idle_timeout: Duration::from_millis(u64::from(u32::arbitrary(u)?)),
-                members: u32::arbitrary(u)?,
+                consumers: u32::arbitrary(u)?,
                 generation: u.int_in_range(0..=3)?,
                 paces: bool::arbitrary(u)?,
             }),
             3 => {
                 let peer = if bool::arbitrary(u)? { Some(peer) } else { None };
                 let (number, next) = (self.count(u)?, self.seq(u)?);
-                let (members, generation) = (u32::arbitrary(u)?, u.int_in_range(0..=3)?);
-                Control::Probe(Probe { peer, number, next, members, generation })
+                let (consumers, generation) = (u32::arbitrary(u)?, u.int_in_range(0..=3)?);
+                Control::Probe(Probe { peer, number, next, consumers, generation })
             }
             4 => Control::Fin(Fin { end: self.seq(u)?, trailer: Bytes::from_static(b"forged") }),
             5 => Control::FinAck(FinAck { peer }),

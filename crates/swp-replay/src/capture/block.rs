@@ -39,7 +39,7 @@ pub struct FrameEntry {
     pub len: usize,
     /// [`Kind::Data`] or [`Kind::Fragment`].
     pub kind: Kind,
-    /// Whether it is a later piece of a record that began in a frame before. Whoever starts in the
+    /// Whether it is a later part of a record that began in a frame before. Whoever starts in the
     /// middle of a capture passes over the leading frames of this sort.
     pub continues: bool,
     /// How many records end in it.

@@ -9,12 +9,12 @@ use crate::record::put_bin_len;
 /// length in the shortest form, then its encoding.
 ///
 /// A packed body is such a run of bins, so it is hashed whole, without a look at its messages. Of a
-/// record in pieces the marker is hashed first and then the pieces, which comes to the same bytes. Two
+/// record in parts the marker is hashed first and then the parts, which comes to the same bytes. Two
 /// captures of one stream, a recorder and a consumer can therefore be compared by these 32 bytes.
 #[derive(Debug, Clone, Default)]
 pub struct ContentDigest {
     hasher: blake3::Hasher,
-    pieces: Pieces,
+    parts: Pieces,
 }
 
 impl ContentDigest {
@@ -25,23 +25,23 @@ impl ContentDigest {
 
     /// Adds the body of a frame of kind Data. It is not parsed.
     ///
-    /// Refused, and not added, in the midst of a record's pieces.
+    /// Refused, and not added, in the midst of a record's parts.
     pub fn update_body(&mut self, body: &[u8]) -> Result<(), BodyError> {
-        self.pieces.between()?;
+        self.parts.between()?;
         self.hasher.update(body);
         Ok(())
     }
 
     /// Adds the content of a frame of kind Fragment.
     ///
-    /// Refused, and not added, unless it is the next piece of its record.
+    /// Refused, and not added, unless it is the next part of its record.
     pub fn update_fragment(&mut self, fragment: &Fragment) -> Result<(), BodyError> {
-        if self.pieces.accept(fragment)?.first {
+        if self.parts.accept(fragment)?.first {
             let mut marker = Vec::with_capacity(5);
             put_bin_len(&mut marker, fragment.total as usize);
             self.hasher.update(&marker);
         }
-        self.hasher.update(&fragment.piece);
+        self.hasher.update(&fragment.part);
         Ok(())
     }
 
@@ -52,19 +52,19 @@ impl ContentDigest {
         self.hasher.update(&marker).update(head).update(payload);
     }
 
-    /// Whether a record in pieces has begun and not ended.
+    /// Whether a record in parts has begun and not ended.
     pub(super) fn in_record(&self) -> bool {
-        self.pieces.is_open()
+        self.parts.is_open()
     }
 
-    /// Refuses to go on in the midst of a record's pieces.
+    /// Refuses to go on in the midst of a record's parts.
     pub(super) fn between(&self) -> Result<(), BodyError> {
-        self.pieces.between()
+        self.parts.between()
     }
 
-    /// The digest of all that was added. Refused in the midst of a record's pieces.
+    /// The digest of all that was added. Refused in the midst of a record's parts.
     pub fn finish(&self) -> Result<[u8; 32], BodyError> {
-        self.pieces.between()?;
+        self.parts.between()?;
         Ok(*self.hasher.finalize().as_bytes())
     }
 }

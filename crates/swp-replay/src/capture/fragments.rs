@@ -1,4 +1,4 @@
-//! Keeps account of the pieces of a record that is larger than a frame.
+//! Keeps account of the parts of a record that is larger than a frame.
 
 use swp_fast::wire::{Fragment, WireError};
 
@@ -20,21 +20,21 @@ pub enum BodyError {
     /// An empty body, or one that is too large for a block.
     #[error("body of {0} bytes")]
     Length(usize),
-    /// A piece of a record whose beginning is not there.
-    #[error("piece at offset {offset} of a record that was not begun")]
+    /// A part of a record whose beginning is not there.
+    #[error("part at offset {offset} of a record that was not begun")]
     NoBeginning {
-        /// Where in the record the piece lies.
+        /// Where in the record the part lies.
         offset: u64,
     },
-    /// Another piece than the one that comes next.
-    #[error("piece at offset {found} where {expected} comes next")]
+    /// Another part than the one that comes next.
+    #[error("part at offset {found} where {expected} comes next")]
     OutOfOrder {
-        /// Where in the record the next piece lies.
+        /// Where in the record the next part lies.
         expected: u64,
         /// Where this one lies.
         found: u64,
     },
-    /// Whole messages, or the end, in the midst of a record's pieces.
+    /// Whole messages, or the end, in the midst of a record's parts.
     #[error("record of {total} bytes ends after {have}")]
     Unfinished {
         /// Length of the record in bytes.
@@ -42,19 +42,19 @@ pub enum BodyError {
         /// How much of it is there.
         have: u64,
     },
-    /// Two pieces of one record name different lengths, or one that no record can have.
+    /// Two parts of one record name different lengths, or one that no record can have.
     #[error("record of {0} bytes")]
     Total(u64),
 }
 
-/// How far the record in pieces has come; pieces arrive in order, without gap or overlap.
+/// How far the record in parts has come; parts arrive in order, without gap or overlap.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pieces {
-    /// Whole length of the record and the offset of its next piece.
+    /// Whole length of the record and the offset of its next part.
     open: Option<(u64, u64)>,
 }
 
-/// Where a piece stands in its record.
+/// Where a part stands in its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) first: bool,
@@ -67,7 +67,7 @@ impl Pieces {
         self.open.is_some()
     }
 
-    /// Takes the next piece. After an error nothing has changed.
+    /// Takes the next part. After an error nothing has changed.
     pub(super) fn accept(&mut self, fragment: &Fragment) -> Result<Place, BodyError> {
         let (total, next) = self.open.unwrap_or((fragment.total, 0));
         let first = self.open.is_none();
@@ -81,11 +81,11 @@ impl Pieces {
             });
         }
         let last = fragment.is_last();
-        self.open = if last { None } else { Some((total, next + fragment.piece.len() as u64)) };
+        self.open = if last { None } else { Some((total, next + fragment.part.len() as u64)) };
         Ok(Place { first, last })
     }
 
-    /// Refuses anything but a piece while a record is open.
+    /// Refuses anything but a part while a record is open.
     pub(super) fn between(&self) -> Result<(), BodyError> {
         match self.open {
             None => Ok(()),

@@ -105,15 +105,15 @@ impl OpenBlock {
         self.push(start, kind, facts, digest);
     }
 
-    /// Adds a piece, in two parts, of a record of `total` bytes. No body is being packed.
-    pub(super) fn add_piece(&mut self, total: u64, offset: u64, piece: [&[u8]; 2], time_ns: u64) {
+    /// Adds a part, in two parts, of a record of `total` bytes. No body is being packed.
+    pub(super) fn add_piece(&mut self, total: u64, offset: u64, part: [&[u8]; 2], time_ns: u64) {
         let start = self.make_room();
-        let len = piece[0].len() + piece[1].len();
+        let len = part[0].len() + part[1].len();
         done(encode::write_uint(&mut self.bodies, total));
         done(encode::write_uint(&mut self.bodies, offset));
         put_bin_len(&mut self.bodies, len);
-        self.bodies.extend_from_slice(piece[0]);
-        self.bodies.extend_from_slice(piece[1]);
+        self.bodies.extend_from_slice(part[0]);
+        self.bodies.extend_from_slice(part[1]);
         let digest = Digest::blake3(&self.bodies[start..]);
         let facts = BodyFacts {
             continues: offset != 0,

@@ -30,14 +30,14 @@ impl Records {
     }
 
     /// Refuses records that are longer than this many bytes encoded; [`MAX_RECORD`] unless set. It
-    /// bounds the memory that a record in pieces takes.
+    /// bounds the memory that a record in parts takes.
     #[must_use]
     pub fn max_record(mut self, bytes: usize) -> Records {
         self.unpacker = Unpacker::new(bytes);
         self
     }
 
-    /// How many records were passed over because pieces of them are missing or damaged.
+    /// How many records were passed over because parts of them are missing or damaged.
     pub fn skipped_messages(&self) -> u64 {
         self.unpacker.skipped_messages()
     }

@@ -2,7 +2,7 @@
 //!
 //! The file is searched for block headers at every multiple of 4 KiB, but not within a block. A block
 //! counts where its header, its table and the digest of every body fit, and the bodies are what the table
-//! says. Frames of records that are not whole, because a block with another of their pieces is missing,
+//! says. Frames of records that are not whole, because a block with another of their parts is missing,
 //! are left out, so what is given out is whole records.
 
 use std::fmt;
@@ -137,7 +137,7 @@ struct Scan {
     next_number: u64,
     next_seq: u64,
     longest_body: usize,
-    /// Where the record began of which not all pieces were seen: position in the index, frame; and the
+    /// Where the record began of which not all parts were seen: position in the index, frame; and the
     /// bytes of its frames so far.
     open: Option<(usize, usize)>,
     open_bytes: u64,
@@ -151,7 +151,7 @@ impl Scan {
         }
         self.next_number = header.number.saturating_add(1);
         let mut first_seq = header.first_seq;
-        // The leading pieces of a record whose beginning is lost.
+        // The leading parts of a record whose beginning is lost.
         let start = if self.tally.in_record() {
             0
         } else {

@@ -17,14 +17,14 @@ pub const MAX_SUBJECTS: usize = 65_536;
 /// The same, for the bytes that they take together.
 pub const MAX_SUBJECT_BYTES: usize = 8 << 20;
 
-/// The count so far. Memory: at most [`MAX_SUBJECT_BYTES`] and the front of one record in pieces.
+/// The count so far. Memory: at most [`MAX_SUBJECT_BYTES`] and the front of one record in parts.
 #[derive(Default)]
 pub(super) struct Tally {
     totals: Totals,
     subjects: SubjectSet,
     content: ContentDigest,
     partial: Option<Partial>,
-    /// Digest and frames as they were before the record in pieces, should it never end.
+    /// Digest and frames as they were before the record in parts, should it never end.
     before: Option<(ContentDigest, u64)>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct BodyFacts {
     pub(super) last_ns: u64,
 }
 
-/// A record of which not all pieces were seen.
+/// A record of which not all parts were seen.
 struct Partial {
     timestamp_ns: u64,
     /// The front of the record, as far as it is known and until it could be read.
@@ -50,12 +50,12 @@ struct Partial {
 }
 
 impl Tally {
-    /// Whether a record in pieces has begun and not ended.
+    /// Whether a record in parts has begun and not ended.
     pub(super) fn in_record(&self) -> bool {
         self.content.in_record()
     }
 
-    /// Refuses to go on in the midst of a record's pieces.
+    /// Refuses to go on in the midst of a record's parts.
     pub(super) fn between(&self) -> Result<(), BodyError> {
         self.content.between()
     }
@@ -81,7 +81,7 @@ impl Tally {
         Ok(())
     }
 
-    /// Hashes a record that was cut into `frames` pieces, having counted it.
+    /// Hashes a record that was cut into `frames` parts, having counted it.
     pub(super) fn own_record(&mut self, head: &[u8], payload: &[u8], frames: u64) {
         self.content.update_record(head, payload);
         self.totals.frames += frames;
@@ -92,7 +92,7 @@ impl Tally {
         match kind {
             _ if body.is_empty() => Err(BodyError::Length(0)),
             Kind::Data => self.packed(body),
-            Kind::Fragment => self.piece(&Fragment::decode(body)?),
+            Kind::Fragment => self.part(&Fragment::decode(body)?),
             _ => Err(BodyError::Kind),
         }
     }
@@ -120,7 +120,7 @@ impl Tally {
         Ok(facts)
     }
 
-    fn piece(&mut self, fragment: &Fragment) -> Result<BodyFacts, BodyError> {
+    fn part(&mut self, fragment: &Fragment) -> Result<BodyFacts, BodyError> {
         let before = (!self.in_record()).then(|| (self.content.clone(), self.totals.frames));
         let first = before.is_some();
         self.content.update_fragment(fragment)?;
@@ -132,7 +132,7 @@ impl Tally {
             None => Partial::begin(fragment).and_then(|partial| partial.advance(fragment)),
         };
         let partial = partial.inspect_err(|_| {
-            // Of the earlier pieces of a record nothing can become any more, but a first one is as
+            // Of the earlier parts of a record nothing can become any more, but a first one is as
             // if it had not been seen.
             if first {
                 self.abandon();
@@ -156,7 +156,7 @@ impl Tally {
         Ok(facts)
     }
 
-    /// Gives up a record in pieces, as if it had never begun.
+    /// Gives up a record in parts, as if it had never begun.
     pub(super) fn abandon(&mut self) {
         self.partial = None;
         if let Some((content, frames)) = self.before.take() {
@@ -165,7 +165,7 @@ impl Tally {
         }
     }
 
-    /// The totals; refused in the midst of a record's pieces.
+    /// The totals; refused in the midst of a record's parts.
     pub(super) fn totals(&self) -> Result<Totals, BodyError> {
         let content = self.content.finish()?;
         Ok(Totals { content, subjects: self.subjects.count(), ..self.totals.clone() })
@@ -179,16 +179,16 @@ impl Tally {
 
 impl Partial {
     fn begin(fragment: &Fragment) -> Result<Partial, RecordError> {
-        let timestamp_ns = Head::timestamp_ns(&fragment.piece)?;
+        let timestamp_ns = Head::timestamp_ns(&fragment.part)?;
         Ok(Partial { timestamp_ns, front: Vec::new(), known: None, try_at: 0 })
     }
 
-    /// Takes a piece: reads the record's front when it is there, and at the end insists on it.
+    /// Takes a part: reads the record's front when it is there, and at the end insists on it.
     fn advance(mut self, fragment: &Fragment) -> Result<Partial, RecordError> {
         if self.known.is_some() {
             return Ok(self);
         }
-        self.front.extend_from_slice(&fragment.piece);
+        self.front.extend_from_slice(&fragment.part);
         if self.front.len() < self.try_at && !fragment.is_last() {
             return Ok(self);
         }

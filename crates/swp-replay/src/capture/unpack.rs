@@ -1,4 +1,4 @@
-//! Records out of the bodies of frames, pieces put together.
+//! Records out of the bodies of frames, parts put together.
 
 use bytes::Bytes;
 use swp_fast::wire::{Fragment, Kind, Messages};
@@ -8,7 +8,7 @@ use super::fragments::{BodyError, Pieces};
 use crate::record::{MAX_RECORD, Record, RecordError};
 
 /// An encoded record. Its bytes are a slice of the block that it was in, and keep that block in memory;
-/// a record that was in pieces has bytes of its own.
+/// a record that was in parts has bytes of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawRecord {
     /// Its number in the capture, from 0.
@@ -42,7 +42,7 @@ pub struct Unpacker {
     next_seq: u64,
     messages: Messages,
     whole: Option<Result<Bytes, BodyError>>,
-    pieces: Pieces,
+    parts: Pieces,
     assembled: Vec<u8>,
     skipped_messages: u64,
 }
@@ -55,14 +55,14 @@ impl Default for Unpacker {
 }
 
 impl Unpacker {
-    /// Refuses records in pieces that are longer than `max_record` bytes.
+    /// Refuses records in parts that are longer than `max_record` bytes.
     pub fn new(max_record: usize) -> Unpacker {
         Unpacker {
             max_record,
             next_seq: 0,
             messages: Messages::new(Bytes::new()),
             whole: None,
-            pieces: Pieces::default(),
+            parts: Pieces::default(),
             assembled: Vec::new(),
             skipped_messages: 0,
         }
@@ -78,9 +78,9 @@ impl Unpacker {
         self.whole = None;
         self.messages = Messages::new(Bytes::new());
         match entry.kind {
-            Kind::Fragment => self.whole = self.piece(&body).transpose(),
+            Kind::Fragment => self.whole = self.part(&body).transpose(),
             _ => {
-                if self.pieces.is_open() {
+                if self.parts.is_open() {
                     self.give_up_record();
                 }
                 self.messages = Messages::new(body);
@@ -95,18 +95,18 @@ impl Unpacker {
         self.skipped_messages += u64::from(entry.messages);
     }
 
-    /// How many records were passed over because pieces of them are missing, or were skipped.
+    /// How many records were passed over because parts of them are missing, or were skipped.
     pub fn skipped_messages(&self) -> u64 {
         self.skipped_messages
     }
 
-    /// Takes a piece; the record if it is whole with it.
-    fn piece(&mut self, body: &Bytes) -> Result<Option<Bytes>, BodyError> {
+    /// Takes a part; the record if it is whole with it.
+    fn part(&mut self, body: &Bytes) -> Result<Option<Bytes>, BodyError> {
         let fragment = Fragment::decode(body)?;
-        if fragment.offset == 0 && self.pieces.is_open() {
+        if fragment.offset == 0 && self.parts.is_open() {
             self.give_up_record();
         }
-        let place = match self.pieces.accept(&fragment) {
+        let place = match self.parts.accept(&fragment) {
             Ok(place) => place,
             // Reading began in the middle, or the beginning was in a damaged block.
             Err(BodyError::NoBeginning { .. }) => {
@@ -122,18 +122,18 @@ impl Unpacker {
             }
         };
         if fragment.total > self.max_record as u64 {
-            self.pieces.abandon();
+            self.parts.abandon();
             return Err(BodyError::Total(fragment.total));
         }
         if place.first {
             self.assembled.clear();
         }
-        self.assembled.extend_from_slice(&fragment.piece);
+        self.assembled.extend_from_slice(&fragment.part);
         Ok(place.last.then(|| Bytes::from(std::mem::take(&mut self.assembled))))
     }
 
     fn give_up_record(&mut self) {
-        self.pieces.abandon();
+        self.parts.abandon();
         self.assembled = Vec::new();
     }
 }

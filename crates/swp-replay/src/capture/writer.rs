@@ -24,7 +24,7 @@ pub struct WriterOptions {
     /// frames that exceed it, the largest of those.
     pub block_bytes: usize,
     /// Limit of a body in bytes, from 512 to the block size less 4 KiB; 17,411 unless told otherwise.
-    /// Longer records are cut into pieces. Bodies taken over from frames may be longer.
+    /// Longer records are cut into parts. Bodies taken over from frames may be longer.
     pub body_bytes: usize,
     /// Free text for the front of the file, at most 3,072 bytes.
     pub notes: String,
@@ -161,11 +161,11 @@ impl CaptureWriter {
                 self.broken = start > 0;
                 return Err(error);
             }
-            let piece = [
+            let part = [
                 &head[start.min(head.len())..end.min(head.len())],
                 &record.payload[start.saturating_sub(head.len())..end.saturating_sub(head.len())],
             ];
-            self.block.add_piece(len as u64, start as u64, piece, record.timestamp_ns);
+            self.block.add_piece(len as u64, start as u64, part, record.timestamp_ns);
             frames += 1;
         }
         self.tally.record(record.timestamp_ns, record.subject, record.payload.len() as u64);
@@ -177,8 +177,8 @@ impl CaptureWriter {
     /// digest is a blake3 digest, which the caller has compared. It is read, to count what is in it,
     /// and hashed into the digest of the content.
     ///
-    /// `kind` is Data, or Fragment, whose pieces come in order. What is not such a body, or carries
-    /// anything but records, is refused and not taken; in the midst of a record's pieces that is final.
+    /// `kind` is Data, or Fragment, whose parts come in order. What is not such a body, or carries
+    /// anything but records, is refused and not taken; in the midst of a record's parts that is final.
     pub fn append_body(
         &mut self,
         kind: Kind,
@@ -223,7 +223,7 @@ impl CaptureWriter {
     }
 
     /// Writes the open block, the index and the totals. After an error the file has no index and can
-    /// still be read; in the midst of a record's pieces that is [`BodyError::Unfinished`].
+    /// still be read; in the midst of a record's parts that is [`BodyError::Unfinished`].
     pub fn finish(mut self, ending: Ending) -> Result<Summary, WriteError> {
         self.check_usable()?;
         WriteError::check("length of the notes", ending.notes.len(), 0..=format::MAX_END_NOTES)?;

@@ -5,7 +5,7 @@ use super::{AssembleError, Assembler, RESERVE_BYTES};
 use crate::wire::Fragment;
 
 fn fragment(total: u64, offset: u64, part: &[u8]) -> Fragment {
-    Fragment { total, offset, piece: Bytes::copy_from_slice(part) }
+    Fragment { total, offset, part: Bytes::copy_from_slice(part) }
 }
 
 proptest! {

@@ -196,7 +196,7 @@ impl AckSchedule {
         if self.newest_probe.is_none_or(|newest| newest.number != probe.number) {
             self.newest_probe = Some(NewestProbe { number: probe.number, arrived_at: now });
         }
-        self.consumers = probe.members;
+        self.consumers = probe.consumers;
         self.immediate |= probe.peer.is_none_or(|asked| asked == peer);
     }
 

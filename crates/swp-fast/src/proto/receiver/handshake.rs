@@ -81,7 +81,7 @@ impl Receiver {
 
     fn begin_session(&mut self, now: Time, session: Session, syn_ack: &SynAck) {
         self.outgoing.begin_session(session.id(), session.epoch());
-        self.acks.begin_session(syn_ack.members, self.reassembly.consumed());
+        self.acks.begin_session(syn_ack.consumers, self.reassembly.consumed());
         self.liveness.begin_session(now, syn_ack.keep_alive, syn_ack.idle_timeout);
         self.session = Some(session);
         self.state = State::Open;

@@ -69,7 +69,7 @@ pub(super) fn accepted(start: u64, start_bytes: u64) -> SynAck {
         max_message_bytes: 1_000,
         keep_alive: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(10),
-        members: 1,
+        consumers: 1,
         generation: 1,
         paces: true,
     }
@@ -162,7 +162,7 @@ fn a_gap_is_acked_at_once_and_so_is_what_fills_it() {
 #[test]
 fn a_probe_is_answered_with_its_number() {
     let mut receiver = joined(100, 100_000);
-    let probe = Probe { peer: None, number: 7, next: Seq::ZERO, members: 1, generation: 1 };
+    let probe = Probe { peer: None, number: 7, next: Seq::ZERO, consumers: 1, generation: 1 };
     receiver.handle_frame(us(10), &control(&Control::Probe(probe)));
     assert_eq!(ack(&mut receiver, us(10)).map(|ack| ack.probe), Some(7));
 }

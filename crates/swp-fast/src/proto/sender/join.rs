@@ -230,7 +230,7 @@ impl Sender {
             max_message_bytes: self.config.max_message_bytes,
             keep_alive: self.config.keep_alive,
             idle_timeout: self.config.idle_timeout,
-            members: self.consumers_to_tell(),
+            consumers: self.consumers_to_tell(),
             generation: if peer.is_told_to_listen() { self.group.told() } else { 0 },
             paces: peer.identity().counts,
         };

@@ -200,7 +200,7 @@ impl Sender {
             peer,
             number: self.probes.next_number(),
             next: self.window.unsent(),
-            members: self.consumers_to_tell(),
+            consumers: self.consumers_to_tell(),
             generation: self.group.generation(),
         }
     }

@@ -22,7 +22,7 @@ pub struct Fragment {
     /// The byte offset of this fragment in the message.
     pub offset: u64,
     /// The bytes of the fragment, at least one.
-    pub piece: Bytes,
+    pub part: Bytes,
 }
 
 impl Fragment {
@@ -37,35 +37,35 @@ impl Fragment {
         let mut cursor = Cursor::new(body);
         let total: u64 = cursor.uint("message length")?;
         let offset: u64 = cursor.uint("fragment offset")?;
-        let piece = cursor.bin(usize::MAX, "fragment")?;
+        let part = cursor.bin(usize::MAX, "fragment")?;
         cursor.finish()?;
         // No overflow: `offset` is at most `MAX_COUNT`, and a `bin` is shorter than 2^32 bytes.
-        if piece.is_empty() || offset + piece.len() as u64 > total {
+        if part.is_empty() || offset + part.len() as u64 > total {
             return Err(WireError::OutOfRange("fragment"));
         }
-        Ok(Fragment { total, offset, piece: body.slice_ref(piece) })
+        Ok(Fragment { total, offset, part: body.slice_ref(part) })
     }
 
     /// Returns true if this fragment ends where the message ends.
     pub fn is_last(&self) -> bool {
-        self.offset.checked_add(self.piece.len() as u64) == Some(self.total)
+        self.offset.checked_add(self.part.len() as u64) == Some(self.total)
     }
 }
 
 /// Returns a buffer with the body of a fragment, behind [`MAX_HEADER`] bytes of free space.
 ///
-/// The caller must pass a `piece` of 1 to `u32::MAX` bytes that lies within `total`, and a `total`
+/// The caller must pass a `part` of 1 to `u32::MAX` bytes that lies within `total`, and a `total`
 /// of at most [`MAX_COUNT`](crate::wire::MAX_COUNT). Decoders refuse any other fragment. A part of
 /// [`HASH_RUN`](super::HASH_RUN) bytes is the cheapest to hash.
-pub fn encode_fragment(total: u64, offset: u64, piece: &[u8]) -> BytesMut {
+pub fn encode_fragment(total: u64, offset: u64, part: &[u8]) -> BytesMut {
     let mut fields = PutHeader::new();
     fields.uint(total);
     fields.uint(offset);
-    let mut buf = BytesMut::with_capacity(MAX_HEADER + FRAGMENT_OVERHEAD + piece.len());
+    let mut buf = BytesMut::with_capacity(MAX_HEADER + FRAGMENT_OVERHEAD + part.len());
     buf.put_bytes(0, MAX_HEADER);
     buf.extend_from_slice(fields.as_slice());
-    put_bin_len(&mut buf, piece.len());
-    buf.extend_from_slice(piece);
+    put_bin_len(&mut buf, part.len());
+    buf.extend_from_slice(part);
     buf
 }
 

@@ -30,7 +30,7 @@ fn syn_ack(keep_alive: Duration, idle_timeout: Duration) -> SynAck {
         max_message_bytes: 1,
         keep_alive,
         idle_timeout,
-        members: 1,
+        consumers: 1,
         generation: 1,
         paces: true,
     }

@@ -133,7 +133,7 @@ fn syn_ack() -> impl Strategy<Value = SynAck> {
     let bounds = (any::<u32>(), number());
     let times = (millis(), millis());
     (peer(), seq(), number(), integrity(), bounds, times, any::<(u32, u32, bool)>()).prop_map(
-        |(peer, start, start_bytes, integrity, bounds, times, members)| SynAck {
+        |(peer, start, start_bytes, integrity, bounds, times, consumers)| SynAck {
             peer,
             start,
             start_bytes,
@@ -142,9 +142,9 @@ fn syn_ack() -> impl Strategy<Value = SynAck> {
             max_message_bytes: bounds.1,
             keep_alive: times.0,
             idle_timeout: times.1,
-            members: members.0,
-            generation: members.1,
-            paces: members.2,
+            consumers: consumers.0,
+            generation: consumers.1,
+            paces: consumers.2,
         },
     )
 }
@@ -157,8 +157,8 @@ fn reset() -> impl Strategy<Value = Reset> {
 /// The content of a control frame of any kind.
 pub(in crate::wire) fn control() -> impl Strategy<Value = Control> {
     let probe = (prop::option::of(peer()), number(), seq(), any::<(u32, u32)>()).prop_map(
-        |(peer, number, next, (members, generation))| {
-            Control::Probe(Probe { peer, number, next, members, generation })
+        |(peer, number, next, (consumers, generation))| {
+            Control::Probe(Probe { peer, number, next, consumers, generation })
         },
     );
     let fin = (seq(), bytes(MAX_TRAILER))

@@ -60,12 +60,12 @@ fn controls() -> Vec<(&'static str, Control)> {
         max_message_bytes: 64 << 20,
         keep_alive: Duration::from_millis(500),
         idle_timeout: Duration::from_secs(10),
-        members: 1,
+        consumers: 1,
         generation: 1,
         paces: true,
     };
     let probe =
-        Probe { peer: Some(PEER), number: 7, next: seq(170_000), members: 300, generation: 1 };
+        Probe { peer: Some(PEER), number: 7, next: seq(170_000), consumers: 300, generation: 1 };
     let trailer = Bytes::from_static(b"bye");
     let reset = Reset { peer: PEER, code: ResetCode::Refused, reason: "full".to_owned() };
     vec![
@@ -94,8 +94,8 @@ pub(super) fn frames(sealer: &Sealer) -> Vec<(String, Bytes)> {
         let mut open = OpenFrame::new(100);
         assert!(open.push(b"hello") && open.push(b"") && open.push(b"world"));
         let packed = (Kind::Data, open.into_buf());
-        let piece = (Kind::Fragment, encode_fragment(1_000_000, 32_768, b"piece"));
-        for (kind, buf) in [packed, piece] {
+        let part = (Kind::Fragment, encode_fragment(1_000_000, 32_768, b"piece"));
+        for (kind, buf) in [packed, part] {
             let digest = integrity.digest(&buf[MAX_HEADER..]);
             let header = Header { kind, session: SESSION, epoch: 1, seq: seq(100_000), digest };
             frames.push((format!("{kind:?} {integrity}"), sealer.seal_data(buf, &header)));
@@ -161,8 +161,8 @@ fn golden_frames_read_back() {
                 let expected: [&'static [u8]; 3] = [b"hello", b"", b"world"];
                 assert_eq!(messages, expected.map(|m| Ok(Bytes::from_static(m))));
             } else {
-                let piece = Bytes::from_static(b"piece");
-                let expected = Fragment { total: 1_000_000, offset: 32_768, piece };
+                let part = Bytes::from_static(b"piece");
+                let expected = Fragment { total: 1_000_000, offset: 32_768, part };
                 assert_eq!(Fragment::decode(&frame.body), Ok(expected));
             }
         }

@@ -3,9 +3,9 @@ use swp_fast::wire::{Fragment, MAX_HEADER, OpenFrame, encode_fragment};
 use super::*;
 
 fn fragments(record: &[u8], piece_len: usize) -> Vec<Fragment> {
-    let cut = |(number, piece): (usize, &[u8])| {
+    let cut = |(number, part): (usize, &[u8])| {
         let offset = (number * piece_len) as u64;
-        let body = encode_fragment(record.len() as u64, offset, piece).split_off(MAX_HEADER);
+        let body = encode_fragment(record.len() as u64, offset, part).split_off(MAX_HEADER);
         Fragment::decode(&body.freeze()).expect("decodes")
     };
     record.chunks(piece_len).enumerate().map(cut).collect()
@@ -20,7 +20,7 @@ proptest! {
         let mut digest = ContentDigest::new();
         let mut frame = OpenFrame::new(limit);
         for (record, piece_len) in &records {
-            // Packed where it fits and chance says so, else in pieces of a length that chance chose.
+            // Packed where it fits and chance says so, else in parts of a length that chance chose.
             let wanted = piece_len % 3 != 0;
             if wanted && (frame.push(record) || {
                 digest.update_body(frame.body()).expect("between records");
@@ -44,29 +44,29 @@ proptest! {
 #[test]
 fn pieces_that_do_not_follow_are_refused_and_change_nothing() {
     let record = vec![5; 1000];
-    let pieces = fragments(&record, 300);
+    let parts = fragments(&record, 300);
     let mut digest = ContentDigest::new();
-    let early = digest.update_fragment(&pieces[1]);
+    let early = digest.update_fragment(&parts[1]);
     assert_eq!(early, Err(BodyError::NoBeginning { offset: 300 }));
-    digest.update_fragment(&pieces[0]).expect("the first");
-    let again = digest.update_fragment(&pieces[0]);
+    digest.update_fragment(&parts[0]).expect("the first");
+    let again = digest.update_fragment(&parts[0]);
     assert_eq!(again, Err(BodyError::OutOfOrder { expected: 300, found: 0 }));
-    let skipped = digest.update_fragment(&pieces[2]);
+    let skipped = digest.update_fragment(&parts[2]);
     assert_eq!(skipped, Err(BodyError::OutOfOrder { expected: 300, found: 600 }));
-    let other = Fragment { total: 2000, ..pieces[1].clone() };
+    let other = Fragment { total: 2000, ..parts[1].clone() };
     assert_eq!(digest.update_fragment(&other), Err(BodyError::Total(2000)));
     let unfinished = BodyError::Unfinished { total: 1000, have: 300 };
     assert_eq!(digest.update_body(b""), Err(unfinished));
     assert_eq!(digest.finish(), Err(unfinished));
-    for piece in &pieces[1..] {
-        digest.update_fragment(piece).expect("in order");
+    for part in &parts[1..] {
+        digest.update_fragment(part).expect("in order");
     }
     assert_eq!(digest.finish(), Ok(content_of([record.as_slice()])));
 }
 
 #[test]
 fn a_record_longer_than_any_can_be_is_refused() {
-    let piece = Bytes::from_static(b"x");
-    let endless = Fragment { total: u64::MAX, offset: 0, piece };
+    let part = Bytes::from_static(b"x");
+    let endless = Fragment { total: u64::MAX, offset: 0, part };
     assert_eq!(ContentDigest::new().update_fragment(&endless), Err(BodyError::Total(u64::MAX)));
 }

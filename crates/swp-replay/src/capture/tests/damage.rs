@@ -178,12 +178,12 @@ fn a_long_record_with_a_block_lost_is_left_out_whole() {
         let (found, errors) = read(&capture);
         sample.check(&found);
         assert_eq!(seqs_of(&found), [0, 1, 3, 4, 5, 6]);
-        // With the footer the block is missed twice: itself, and by the piece that does not follow.
+        // With the footer the block is missed twice: itself, and by the part that does not follow.
         assert_eq!(errors, if with_footer { 2 } else { 0 });
         if !with_footer {
             assert_eq!(capture.totals().messages, 6);
             assert_eq!(capture.recovered().expect("no footer").lost_messages, 1);
-            // Bodies can go out as they are: every piece that is left belongs to a whole record.
+            // Bodies can go out as they are: every part that is left belongs to a whole record.
             let mut content = ContentDigest::new();
             for block in capture.blocks(0) {
                 let block = block.expect("intact");
@@ -191,8 +191,7 @@ fn a_long_record_with_a_block_lost_is_left_out_whole() {
                     let body = Bytes::copy_from_slice(block.body(entry));
                     match entry.kind {
                         swp_fast::wire::Kind::Fragment => {
-                            let fragment =
-                                swp_fast::wire::Fragment::decode(&body).expect("a piece");
+                            let fragment = swp_fast::wire::Fragment::decode(&body).expect("a part");
                             content.update_fragment(&fragment).expect("in order");
                         }
                         _ => content.update_body(&body).expect("in order"),

@@ -119,7 +119,7 @@ fn a_block_is_sent_without_copying_and_the_stored_digest_serves() {
             let received = sealer.open(&sent).expect("whole, and its digest fits");
             match received.header.kind {
                 Kind::Fragment => {
-                    let fragment = Fragment::decode(&received.body).expect("a piece");
+                    let fragment = Fragment::decode(&received.body).expect("a part");
                     content.update_fragment(&fragment).expect("in order");
                 }
                 _ => content.update_body(&received.body).expect("in order"),
@@ -154,7 +154,7 @@ fn pieces_are_encoded_as_the_wire_does() {
             assert_eq!((frame.kind, frame.continues), (Kind::Fragment, at != 0));
             assert_eq!(frame.first_ns, records[0].timestamp_ns);
             let body = Bytes::copy_from_slice(block.body(frame));
-            let len = Fragment::decode(&body).expect("a piece").piece.len();
+            let len = Fragment::decode(&body).expect("a part").part.len();
             let wire = encode_fragment(record.len() as u64, at as u64, &record[at..at + len]);
             assert_eq!(body, wire[MAX_HEADER..]);
             at += len;

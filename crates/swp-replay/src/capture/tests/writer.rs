@@ -10,7 +10,7 @@ fn create(path: &Path) -> CaptureWriter {
     CaptureWriter::create(path, small()).expect("creates")
 }
 
-fn piece(record: &[u8], range: std::ops::Range<usize>) -> Bytes {
+fn part(record: &[u8], range: std::ops::Range<usize>) -> Bytes {
     let body = encode_fragment(record.len() as u64, range.start as u64, &record[range]);
     body.freeze().slice(MAX_HEADER..)
 }
@@ -184,10 +184,10 @@ fn bodies_that_carry_no_records_are_refused_and_not_counted() {
     assert_eq!(refused(Kind::Data, &long), BodyError::Length(long.len()));
     let junk = BodyError::Record(RecordError::Malformed("record"));
     assert_eq!(refused(Kind::Data, &half), junk);
-    assert_eq!(refused(Kind::Fragment, &piece(b"junk", 0..2)), junk);
+    assert_eq!(refused(Kind::Fragment, &part(b"junk", 0..2)), junk);
     let wire = refused(Kind::Fragment, &good);
     assert_eq!(wire, BodyError::Wire(WireError::Malformed("message length")));
-    let orphan = refused(Kind::Fragment, &piece(&record.encoded(), 5..9));
+    let orphan = refused(Kind::Fragment, &part(&record.encoded(), 5..9));
     assert_eq!(orphan, BodyError::NoBeginning { offset: 5 });
     writer.append_body(Kind::Data, &good, Digest::None).expect("a record");
     let summary = writer.finish(Ending::default()).expect("finishes");
@@ -202,17 +202,17 @@ fn in_the_midst_of_a_record_only_its_next_piece_is_taken() {
     let record = long.encoded();
     let path = scratch.path("a");
     let mut writer = create(&path);
-    let first = piece(&record, 0..100);
-    writer.append_body(Kind::Fragment, &first, Digest::blake3(&first)).expect("the first piece");
+    let first = part(&record, 0..100);
+    writer.append_body(Kind::Fragment, &first, Digest::blake3(&first)).expect("the first part");
     let error = writer.append(&long.record()).expect_err("not now");
     let unfinished = BodyError::Unfinished { total: record.len() as u64, have: 100 };
     assert!(matches!(error, WriteError::Body(found) if found == unfinished));
     writer.sync().expect("what is there can be synced");
     writer
-        .append_body(Kind::Fragment, &piece(&record, 100..record.len()), Digest::None)
+        .append_body(Kind::Fragment, &part(&record, 100..record.len()), Digest::None)
         .expect("the rest");
     writer.append(&long.record()).expect("now");
-    writer.append_body(Kind::Fragment, &first, Digest::None).expect("the first piece");
+    writer.append_body(Kind::Fragment, &first, Digest::None).expect("the first part");
     let error = writer.finish(Ending::default()).expect_err("not finished");
     assert!(matches!(error, WriteError::Body(found) if found == unfinished));
     // No footer, and nothing of the open block.
@@ -225,8 +225,8 @@ fn a_piece_that_does_not_follow_ends_the_recording() {
     let scratch = Scratch::new();
     let record = owned([300]).remove(0).encoded();
     let mut writer = create(&scratch.path("a"));
-    writer.append_body(Kind::Fragment, &piece(&record, 0..100), Digest::None).expect("the first");
-    let gap = piece(&record, 200..300);
+    writer.append_body(Kind::Fragment, &part(&record, 0..100), Digest::None).expect("the first");
+    let gap = part(&record, 200..300);
     assert!(writer.append_body(Kind::Fragment, &gap, Digest::None).is_err());
     assert!(matches!(writer.sync(), Err(WriteError::Broken { .. })));
 }
@@ -238,9 +238,9 @@ fn a_record_whose_front_comes_in_small_pieces_is_counted() {
     let record = records[0].encoded();
     let mut writer = create(&scratch.path("a"));
     for start in (0..record.len()).step_by(12) {
-        let body = piece(&record, start..record.len().min(start + 12));
+        let body = part(&record, start..record.len().min(start + 12));
         assert!(Fragment::decode(&body).is_ok());
-        writer.append_body(Kind::Fragment, &body, Digest::None).expect("the next piece");
+        writer.append_body(Kind::Fragment, &body, Digest::None).expect("the next part");
     }
     let totals = writer.finish(Ending::default()).expect("finishes").totals;
     assert_eq!((totals.messages, totals.payload_bytes), (1, 400));
@@ -254,9 +254,9 @@ fn a_record_that_is_not_one_shows_at_its_end() {
     let mut record = owned([400]).remove(0).encoded();
     record.push(0);
     let mut writer = create(&scratch.path("a"));
-    let first = piece(&record, 0..12);
+    let first = part(&record, 0..12);
     writer.append_body(Kind::Fragment, &first, Digest::None).expect("looks like one");
-    let rest = piece(&record, 12..record.len());
+    let rest = part(&record, 12..record.len());
     let error = writer.append_body(Kind::Fragment, &rest, Digest::None).expect_err("no record");
     let wanted = BodyError::Record(RecordError::Malformed("record length"));
     assert!(matches!(error, WriteError::Body(found) if found == wanted));

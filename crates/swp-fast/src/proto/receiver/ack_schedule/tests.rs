@@ -28,8 +28,8 @@ fn take(acks: &mut AckSchedule, now: Time) -> Ack {
     acks.take(now, &Reassembly::new(place(0, 0)), CONTEXT)
 }
 
-fn probe(number: u64, peer: Option<PeerId>, members: u32) -> Probe {
-    Probe { peer, number, next: Seq::ZERO, members, generation: 1 }
+fn probe(number: u64, peer: Option<PeerId>, consumers: u32) -> Probe {
+    Probe { peer, number, next: Seq::ZERO, consumers, generation: 1 }
 }
 
 #[test]

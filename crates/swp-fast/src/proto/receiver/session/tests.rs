@@ -11,7 +11,7 @@ fn listened(session: &Session) -> Vec<u32> {
 }
 
 fn probe(generation: u32) -> Probe {
-    Probe { peer: None, number: 1, next: seq(0), members: 1, generation }
+    Probe { peer: None, number: 1, next: seq(0), consumers: 1, generation }
 }
 
 #[test]

@@ -7,18 +7,18 @@ use crate::wire::tests::arb;
 proptest! {
     #[test]
     fn fragment_reads_back(
-        piece in arb::bytes(300).prop_filter("never empty", |piece| !piece.is_empty()),
+        part in arb::bytes(300).prop_filter("never empty", |part| !part.is_empty()),
         offset in arb::number(),
         rest in arb::number(),
     ) {
-        let offset = offset.min(MAX_COUNT - piece.len() as u64);
-        let total = (offset + piece.len() as u64).saturating_add(rest).min(MAX_COUNT);
-        let buf = encode_fragment(total, offset, &piece);
-        prop_assert!(buf.len() <= MAX_HEADER + FRAGMENT_OVERHEAD + piece.len());
+        let offset = offset.min(MAX_COUNT - part.len() as u64);
+        let total = (offset + part.len() as u64).saturating_add(rest).min(MAX_COUNT);
+        let buf = encode_fragment(total, offset, &part);
+        prop_assert!(buf.len() <= MAX_HEADER + FRAGMENT_OVERHEAD + part.len());
         let body = buf.freeze().slice(MAX_HEADER..);
         let read = Fragment::decode(&body).expect("valid body");
-        prop_assert_eq!(read.is_last(), offset + piece.len() as u64 == total);
-        prop_assert_eq!(read, Fragment { total, offset, piece: piece.into() });
+        prop_assert_eq!(read.is_last(), offset + part.len() as u64 == total);
+        prop_assert_eq!(read, Fragment { total, offset, part: part.into() });
         for cut in 0..body.len() {
             prop_assert_eq!(Fragment::decode(&body.slice(..cut)), Err(WireError::Truncated));
         }
@@ -38,10 +38,10 @@ proptest! {
         for body in [changed, soup] {
             let body = Bytes::from(body);
             if let Ok(read) = Fragment::decode(&body) {
-                let again = encode_fragment(read.total, read.offset, &read.piece);
+                let again = encode_fragment(read.total, read.offset, &read.part);
                 prop_assert_eq!(&again[MAX_HEADER..], &body[..]);
-                prop_assert!(!read.piece.is_empty() && read.total <= MAX_COUNT);
-                prop_assert!(read.offset + read.piece.len() as u64 <= read.total);
+                prop_assert!(!read.part.is_empty() && read.total <= MAX_COUNT);
+                prop_assert!(read.offset + read.part.len() as u64 <= read.total);
             }
         }
     }
@@ -50,8 +50,8 @@ proptest! {
 #[test]
 fn fragment_outside_its_message_is_refused() {
     let out_of_range = Err(WireError::OutOfRange("fragment"));
-    let decoded = |total, offset, piece: &[u8]| {
-        let body = encode_fragment(total, offset, piece).freeze().slice(MAX_HEADER..);
+    let decoded = |total, offset, part: &[u8]| {
+        let body = encode_fragment(total, offset, part).freeze().slice(MAX_HEADER..);
         Fragment::decode(&body).map(|_| ())
     };
     assert_eq!(decoded(5, 0, b"piece"), Ok(()));
@@ -73,6 +73,6 @@ fn fragment_outside_its_message_is_refused() {
 /// The fields are public, so a caller can build such a fragment. `is_last` must not overflow.
 #[test]
 fn fragment_beyond_all_bounds_is_not_the_last() {
-    let piece = Bytes::from_static(b"piece");
-    assert!(!Fragment { total: 5, offset: u64::MAX, piece }.is_last());
+    let part = Bytes::from_static(b"piece");
+    assert!(!Fragment { total: 5, offset: u64::MAX, part }.is_last());
 }
