@@ -136,10 +136,7 @@ impl SendPath {
         if !is_open || self.link.state() == LinkState::Down {
             return 0;
         }
-        let is_lone = {
-            let packer = &outbox.lock().packer;
-            packer.holds_one_frame() && !packer.is_empty()
-        };
+        let is_lone = outbox.lock().packer.holds_one_frame();
         if is_lone { self.send(now, outbox, FRAMES_PER_PRODUCER).taken } else { 0 }
     }
 

@@ -138,9 +138,7 @@ impl Packer {
         }
         let len = message_len(message.len());
         self.check_accepts()?;
-        if self.queued_bytes + self.open.body_len() + len > self.limits.queue && !self.is_empty() {
-            return Err(Refused::Blocked);
-        }
+        self.check_space(len)?;
         if !self.open.is_empty() && self.open.push(message) {
             return Ok(self.accepted.advance());
         }
@@ -186,13 +184,13 @@ impl Packer {
     /// this first, and copy a large message without holding the packer's lock.
     ///
     /// # Errors
-    /// The reason for which `push` would refuse a message that is not packed with others.
+    /// The reason for which `push` would refuse the message.
     pub fn admit(&self, len: usize) -> Result<(), Refused> {
         self.check_accepts()?;
         if !self.limits.admits(len) {
             return Err(Refused::TooLarge);
         }
-        self.check_space(len)
+        self.check_space(if self.limits.packs(len) { message_len(len) } else { len })
     }
 
     /// Checks whether [`Self::push_block`] would accept the block now.
@@ -301,13 +299,13 @@ impl Packer {
         }
     }
 
-    /// Returns true if at most one frame waits, and that frame holds whole messages.
+    /// Returns true if one frame of whole messages waits, and nothing else.
     pub fn holds_one_frame(&self) -> bool {
         match self.queue.front() {
-            None => true,
-            Some(Waiting::Ready(Packed { content: Content::Body(_), .. })) => {
-                self.queue.len() == 1 && self.open.is_empty()
-            }
+            None => !self.open.is_empty(),
+            Some(Waiting::Ready(Packed {
+                content: Content::Body(_) | Content::Whole(_), ..
+            })) => self.queue.len() == 1 && self.open.is_empty(),
             Some(_) => false,
         }
     }

@@ -248,7 +248,7 @@ impl Peer {
         if self.credit.take(ack) || advanced {
             self.liveness.note_progress(now);
         }
-        if !self.holdings.is_newest_ack(seq) {
+        if !self.holdings.note_ack(seq) {
             // An older ack can still be right about what arrived, and about nothing else.
             self.advance(ack.cumulative);
             return AckOutcome { rtt: None, advanced, news: advanced };

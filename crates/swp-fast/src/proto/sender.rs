@@ -6,18 +6,28 @@
 //!      +---------> Failed <--------+----------------------------------+
 //! ```
 //!
-//! Each frame is sent to the group once, as far as the smallest credit among the consumers allows.
-//! A frame that one of them missed is retransmitted to its inbox. See [`super::peer`] for how a
-//! loss is recognised.
+//! Each frame is sent to the group once, as far as the smallest credit among the consumers allows. A
+//! frame that one consumer missed is retransmitted to its inbox, and a frame that most consumers
+//! missed to the group. See [`super::peer`] for how a loss is recognised.
 //!
-//! [`Sender`] owns parts that do not know each other: [`SendWindow`] (the frames), [`Peers`] (the
-//! consumers), [`Membership`], [`GroupMove`], [`CatchUpScheduler`], [`ProbeSchedule`],
-//! [`StallWatch`] and [`ControlQueue`]. The files `acks`, `claim`, `join`, `leave`, `pace`,
-//! `transmit`, `retransmit`, `timers`, `write` and `rewind` each hold what the sender does on one
-//! occasion, in terms of these parts.
+//! | part | knows |
+//! |---|---|
+//! | [`SendWindow`] | the frames: written, sent, retained |
+//! | [`Peers`] | the consumers, and the smallest credit |
+//! | [`Membership`] | whether the stream has started, and who was evicted |
+//! | [`GroupMove`] | the generation of the group, and its next one |
+//! | [`CatchUpScheduler`] | when consumers that catch up get a frame |
+//! | [`ProbeSchedule`] | which probes are due, and the FIN |
+//! | [`StallWatch`] | which consumer the stream waits for |
+//! | [`ControlQueue`] | control frames that wait to be sent |
+//!
+//! The parts do not know each other. Each file of `impl Sender` holds what the sender does on one
+//! occasion, in terms of the parts: `acks`, `claim`, `join`, `leave`, `moves`, `catch_up`, `pace`,
+//! `transmit`, `retransmit`, `timers`, `outage` and `write`.
 
 mod acks;
 mod catch_up;
+mod catch_up_scheduler;
 mod claim;
 mod control;
 mod events;
@@ -25,10 +35,11 @@ mod group_move;
 mod join;
 mod leave;
 mod membership;
+mod moves;
+mod outage;
 mod pace;
 mod probes;
 mod retransmit;
-mod rewind;
 mod stall;
 mod stats;
 mod timers;
@@ -48,13 +59,13 @@ use crate::config::{ConfigError, PublishConfig, PublishResume};
 use crate::time::Time;
 use crate::wire::{Control, Fin, MAX_TRAILER, ResetCode, Seq};
 
-use catch_up::CatchUpScheduler;
+pub use catch_up::Rewind;
+use catch_up_scheduler::CatchUpScheduler;
 use control::ControlQueue;
 pub use events::{LostReason, SenderError, SenderEvent, SenderIds};
 use group_move::GroupMove;
 use membership::Membership;
 use probes::ProbeSchedule;
-pub use rewind::Rewind;
 use stall::StallWatch;
 use window::SendWindow;
 pub use write::WriteError;
@@ -77,11 +88,11 @@ struct Counters {
 
 /// The publisher's state machine, for 1..N consumers.
 ///
-/// The methods come in four kinds, to be called in this order after each event:
+/// The methods come in four kinds. A caller uses them in this order:
 ///
 /// 1. input: [`Self::handle_frame`], [`Self::handle_timeout`] when [`Self::poll_timeout`] says so,
 ///    [`Self::handle_outage`], [`Self::handle_reconnect`], [`Self::handle_link`];
-/// 2. the application's calls: [`Self::write`] while [`Self::can_write`], [`Self::set_backlog`],
+/// 2. calls of the application: [`Self::write`] while [`Self::can_write`], [`Self::set_backlog`],
 ///    [`Self::write_reread`] for what [`Self::poll_rewind`] wants, [`Self::finish`],
 ///    [`Self::abort`];
 /// 3. output: [`Self::poll_transmit`] until it returns `None`;

@@ -3,13 +3,14 @@
 //! ```text
 //!   joins --> frames to its inbox, up to the newest --> told to listen to the group
 //!                                                          |
-//!   as the other consumers <-- frames that were sent to the group before <-- says that it listens
+//!   as the other consumers <-- frames sent to the group before that <-- says that it listens
 //! ```
+
+use bytes::Bytes;
 
 use crate::proto::Position;
 use crate::proto::retransmit::RetransmitQueue;
 use crate::wire::Seq;
-use bytes::Bytes;
 
 /// What a consumer that catches up is to be sent next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,23 @@ pub(super) enum Next {
     CaughtUp,
 }
 
+/// How far a consumer has come. Each stage leads to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Frames go to its inbox.
+    Sending,
+    /// Every frame was sent to its inbox once: it is to be told to listen to the group.
+    Reached,
+    /// The publisher has told it to listen.
+    Told,
+    /// The consumer listens. This frame was the first that had not been sent to the group when the
+    /// publisher learned of that. Frames before it still go to the inbox.
+    Listens(Seq),
+    /// All these were sent to the inbox. From here on the consumer is like the others, but for the
+    /// frames that are retained for it alone.
+    CaughtUp,
+}
+
 /// See the [module](self). The frames below `Holdings::evidence_end` were sent to the inbox.
 #[derive(Debug)]
 pub(in crate::proto) struct CatchUp {
@@ -30,27 +48,15 @@ pub(in crate::proto) struct CatchUp {
     /// queue ends the shared queue begins, which retains everything from there on for this consumer
     /// too.
     reread: RetransmitQueue,
-    /// Everything was sent once: the consumer is to be told to listen to the group ...
-    reached: bool,
-    /// ... and was told.
-    told: bool,
-    /// The first frame that was not yet sent to the group when the consumer said that it listens.
-    listens_from: Option<Seq>,
-    /// Everything was sent. Only frames in `reread` may have to be retransmitted.
-    caught_up: bool,
+    stage: Stage,
 }
 
 impl CatchUp {
-    /// The way of a consumer that joins at `start`. `misses_nothing` is true where no frame was
-    /// sent that the consumer misses.
+    /// The way of a consumer that joins at `start`. `misses_nothing` is true if no frame was sent
+    /// that the consumer misses.
     pub(super) fn new(start: Seq, start_bytes: u64, misses_nothing: bool) -> CatchUp {
-        CatchUp {
-            reread: RetransmitQueue::starting_at(start, start_bytes),
-            reached: misses_nothing,
-            told: misses_nothing,
-            listens_from: None,
-            caught_up: false,
-        }
+        let stage = if misses_nothing { Stage::Told } else { Stage::Sending };
+        CatchUp { reread: RetransmitQueue::starting_at(start, start_bytes), stage }
     }
 
     /// The frames that are retained for this consumer alone.
@@ -59,50 +65,55 @@ impl CatchUp {
     }
 
     pub(super) fn is_told_to_listen(&self) -> bool {
-        self.told
+        !matches!(self.stage, Stage::Sending | Stage::Reached)
     }
 
     pub(super) fn listens(&self) -> bool {
-        self.listens_from.is_some()
+        matches!(self.stage, Stage::Listens(_) | Stage::CaughtUp)
     }
 
     pub(super) fn is_caught_up(&self) -> bool {
-        self.caught_up
+        self.stage == Stage::CaughtUp
     }
 
     /// Whether nothing is left that sets this consumer apart from the others.
     pub(super) fn is_over(&self) -> bool {
-        self.caught_up && self.reread.len() == 0
+        self.is_caught_up() && self.reread.len() == 0
     }
 
     /// Returns what is sent next, where `next` is the first frame that was not sent to the inbox,
     /// and `sent_end` is where the frames end that were sent to the group.
     pub(super) fn poll_next(&mut self, next: Seq, sent_end: Seq) -> Next {
-        // The consumer has from the group what was sent since it listens there, and may miss some
-        // of that as any other consumer may.
-        if next < self.listens_from.unwrap_or(sent_end) {
+        let end = match self.stage {
+            Stage::CaughtUp => return Next::CaughtUp,
+            Stage::Listens(from) => from,
+            Stage::Sending | Stage::Reached | Stage::Told => sent_end,
+        };
+        if next < end {
             return Next::Frame(next);
         }
-        self.reached = true;
-        if self.listens_from.is_none() {
-            return Next::Nothing;
+        match self.stage {
+            Stage::Sending => self.stage = Stage::Reached,
+            Stage::Listens(_) => self.stage = Stage::CaughtUp,
+            Stage::Reached | Stage::Told | Stage::CaughtUp => {}
         }
-        self.caught_up = true;
-        Next::CaughtUp
+        if self.is_caught_up() { Next::CaughtUp } else { Next::Nothing }
     }
 
     /// Returns true once, when the consumer is to be told to listen to the group.
     pub(super) fn take_tell(&mut self) -> bool {
-        let tell = self.reached && !self.told;
-        self.told |= tell;
+        let tell = self.stage == Stage::Reached;
+        if tell {
+            self.stage = Stage::Told;
+        }
         tell
     }
 
     /// The consumer says that it listens to the group; `sent_end` is the next frame that goes
-    /// there. It counts only once the consumer was told to listen.
+    /// there. This counts once the publisher has told the consumer to listen, and only once.
     pub(super) fn note_listens(&mut self, sent_end: Seq) {
-        if self.told {
-            self.listens_from.get_or_insert(sent_end);
+        if self.stage == Stage::Told {
+            self.stage = Stage::Listens(sent_end);
         }
     }
 

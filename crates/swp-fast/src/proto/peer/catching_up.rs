@@ -112,7 +112,7 @@ impl Peer {
     /// Returns true if the consumer has caught up with this call: it says that it listens to the
     /// group, and was sent all frames before. This is looked at with each ack, before more is sent:
     /// otherwise the inbox would get all of that as well.
-    pub(in crate::proto) fn catches_up_now(&mut self, sent_end: Seq) -> bool {
+    pub(in crate::proto) fn try_finish_catch_up(&mut self, sent_end: Seq) -> bool {
         let listens = |catch_up: &CatchUp| !catch_up.is_caught_up() && catch_up.listens();
         self.catch_up.as_ref().is_some_and(listens)
             && self.poll_catch_up(sent_end).is_none()

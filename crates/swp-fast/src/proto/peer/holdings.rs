@@ -59,7 +59,7 @@ impl Holdings {
     }
 
     /// Returns true if no newer ack has arrived. Later calls compare with this ack.
-    pub(super) fn is_newest_ack(&mut self, seq: Seq) -> bool {
+    pub(super) fn note_ack(&mut self, seq: Seq) -> bool {
         let newest = self.newest_ack.is_none_or(|newest| seq > newest);
         if newest {
             self.newest_ack = Some(seq);

@@ -40,7 +40,7 @@ impl Sender {
         let taken = self.peers.update(ack.peer, |peer| {
             peer.note_generation(ack.generation, sending, unsent);
             let outcome = peer.handle_ack(now, numbered, queue, ack_delay);
-            let caught_up = peer.catches_up_now(unsent);
+            let caught_up = peer.try_finish_catch_up(unsent);
             // Acks that tell of credit alone must not put off the probe for what is in flight. Nor
             // may they put off the probe to a consumer that catches up: while it takes nothing,
             // that probe is all that it hears of its publisher.

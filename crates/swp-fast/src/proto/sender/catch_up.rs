@@ -1,143 +1,160 @@
-//! When consumers that catch up get a frame, so that they get on without slowing the group down.
-//!
-//! ```text
-//!      join         reread.next        queue.first         unsent
-//!   ----|---------------|-------------------|-----------------|-----> sequence numbers
-//!       | read again    | to be read from   | retained for    | sent to the group
-//!       | from source   | the source        | all consumers   |
-//! ```
-//!
-//! Frames that are no longer retained are read again from the source, and sent to the consumer's
-//! inbox within its own credit. The group does not wait for that. From where the shared queue
-//! begins, frames are retained for the consumer as for the others, so such a consumer can be what
-//! fills the queue.
+//! Consumers that catch up: frames that are read again for them from the source, and frames for
+//! their inboxes. [`CatchUpScheduler`] decides when.
 
-use std::time::Duration;
+use bytes::BytesMut;
 
+use super::{CatchUpScheduler, LostReason, Sender, WriteError};
+use crate::proto::peer::PeerState;
+use crate::proto::{Dest, Transmit};
 use crate::time::Time;
-use crate::wire::PeerId;
+use crate::wire::{Digest, Integrity, Kind, MAX_HEADER, PeerId, Seq};
 
-/// While the group is being sent to, consumers that catch up get one frame for so many of the
-/// group's. By `swp-bench latecomer` at line rate on two cores, the other consumers keep most of
-/// their pace.
-const GROUP_SHARE: u32 = 8;
-
-/// The most frames that gather for consumers that catch up, an eighth of a batch.
-const MAX_AT_ONCE: u32 = 8;
-
-/// After this much silence towards the group, consumers that catch up get all they may have. At
-/// line rate frames are much closer together than this.
-const GROUP_PAUSE: Duration = Duration::from_micros(250);
-
-/// The same while the group waits for credit: after a round trip or so. The group may be waiting
-/// for a consumer that catches up.
-const GROUP_STALL: Duration = Duration::from_millis(2);
-
-/// A consumer that catches up has at most one frame in flight for [`GROUP_SHARE`] of the group's,
-/// so that each gets its share of a queue that both wait in. Where the group has few in flight the
-/// consumer may have this many: twice as many as an ack comes for, so that it need not wait for
-/// each ack.
-const LEAST_IN_FLIGHT: u64 = 64;
-
-/// See the [module](self).
-#[derive(Debug)]
-pub(super) struct CatchUpScheduler {
-    /// The source can be read again.
-    rewindable: bool,
-    /// Consumers that have not caught up.
-    behind: usize,
-    /// The consumer that was last sent a frame, and the one for which a frame was last wanted from
-    /// the source. Each has its turn.
-    last_sent: PeerId,
-    last_reread: PeerId,
-    /// Frames sent to the group for which consumers that catch up have not had their share.
-    tokens: u32,
-    /// See [`super::Sender::handle_link`].
-    link_busy: bool,
-    last_group_data: Time,
+/// What is to be read again from the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rewind {
+    /// The consumer that needs the frame.
+    pub peer: PeerId,
+    /// The sequence number of the next frame for [`Sender::write_reread`].
+    pub from: Seq,
 }
 
-impl CatchUpScheduler {
-    pub(super) fn new(now: Time) -> CatchUpScheduler {
-        CatchUpScheduler {
-            rewindable: false,
-            behind: 0,
-            last_sent: PeerId(0),
-            last_reread: PeerId(0),
-            tokens: 0,
-            link_busy: false,
-            last_group_data: now,
+impl Sender {
+    /// The source of this stream can be read again, from any frame on. So consumers may resume from
+    /// where nothing is retained any more, and join from the start.
+    pub fn set_rewindable(&mut self) {
+        self.catch_up.set_rewindable();
+    }
+
+    /// Returns the next frame that is wanted from the source: of each consumer in turn that needs
+    /// one, and whose window has space for it. To be asked again after every input.
+    pub fn poll_rewind(&mut self) -> Option<Rewind> {
+        // A peer that needs frames which no source can supply is removed at the next
+        // `handle_timeout`.
+        if self.is_over() || !self.catch_up.is_rewindable() {
+            return None;
+        }
+        let first = self.window.queue().first_seq();
+        let mut in_turn = self.peers.in_turn(self.catch_up.last_reread());
+        let rewind = in_turn.find_map(|peer| {
+            let reread = peer.needs_reread(first)?;
+            let from = reread.next_seq();
+            let has_space = peer.credit().is_open_at(from, reread.end_bytes())
+                && self.window.may_reread(reread);
+            let wanted = peer.state() == PeerState::Live && has_space;
+            wanted.then_some(Rewind { peer: peer.id(), from })
+        })?;
+        self.catch_up.note_reread(rewind.peer);
+        Some(rewind)
+    }
+
+    /// Gives a frame that [`Self::poll_rewind`] wanted. `buf` holds its body behind [`MAX_HEADER`]
+    /// bytes of space. `digest` saves the hash, where it is of the session's kind. A frame that the
+    /// consumer does not need any more is dropped.
+    ///
+    /// # Errors
+    /// Where the body cannot have been one of this session's.
+    pub fn write_reread(
+        &mut self,
+        rewind: Rewind,
+        kind: Kind,
+        buf: BytesMut,
+        digest: Option<Digest>,
+    ) -> Result<(), WriteError> {
+        let body_len = buf.len().saturating_sub(MAX_HEADER);
+        let max = self.config.max_body_bytes();
+        if body_len > max {
+            return Err(WriteError::BodyTooLarge { bytes: body_len, max });
+        }
+        if buf.len() < MAX_HEADER || !kind.is_data() {
+            return Err(WriteError::NotData);
+        }
+        let queue = self.window.queue();
+        let (first, first_bytes) = (queue.first_seq(), queue.first_bytes());
+        let reread = self.peers.get(rewind.peer).and_then(|peer| peer.needs_reread(first));
+        let Some(reread) = reread.filter(|reread| reread.next_seq() == rewind.from) else {
+            return Ok(());
+        };
+        let end_bytes = reread.end_bytes() + body_len as u64;
+        let integrity = self.config.integrity;
+        let digest = digest
+            .filter(|digest| digest.integrity() == integrity && integrity != Integrity::None)
+            .unwrap_or_else(|| integrity.digest(&buf[MAX_HEADER..]));
+        let header = self.control.data_header(kind, rewind.from, digest);
+        let frame = self.control.sealer().seal_data(buf, &header);
+        self.peers.update(rewind.peer, |peer| peer.push_reread(frame, end_bytes));
+        if rewind.from.next() == first && end_bytes != first_bytes {
+            self.fail_rewind(rewind.peer, "what is read again is not what was sent");
+        }
+        Ok(())
+    }
+
+    /// Whether this consumer has not caught up.
+    pub fn is_catching_up(&self, peer: PeerId) -> bool {
+        self.peers.get(peer).is_some_and(|peer| !peer.is_caught_up())
+    }
+
+    /// The source cannot supply what [`Self::poll_rewind`] wanted: the consumer is told so, and
+    /// removed.
+    pub fn fail_rewind(&mut self, peer: PeerId, reason: &str) {
+        self.remove(peer, LostReason::Unavailable(reason.to_owned()));
+    }
+
+    /// The next frame for the inbox of a consumer that catches up.
+    pub(super) fn next_catch_up(&mut self, now: Time) -> Option<Transmit> {
+        if !self.catch_up.may_send(now, self.group_is_done()) {
+            return None;
+        }
+        let (queue, unsent) = (self.window.queue(), self.window.unsent());
+        let most_in_flight = self.most_catch_up_in_flight();
+        let ready = self.peers.in_turn(self.catch_up.last_sent()).filter(|peer| {
+            let in_flight = peer.sent_end(unsent).since(peer.cumulative());
+            peer.state() == PeerState::Live && !peer.is_caught_up() && in_flight < most_in_flight
+        });
+        let ready: Vec<PeerId> = ready.map(|peer| peer.id()).collect();
+        let found = ready.into_iter().find_map(|id| {
+            let frame = self.peers.update(id, |peer| {
+                let seq = peer.poll_catch_up(unsent)?;
+                let slot = peer.find(queue, seq).filter(|slot| peer.credit().allows(slot))?;
+                let frame = slot.frame.clone();
+                peer.note_catch_up_sent(now);
+                Some(frame)
+            });
+            frame.flatten().map(|frame| (id, frame))
+        });
+        if let Some((id, _)) = &found {
+            self.counters.stats.caught_up_frames += 1;
+            self.catch_up.note_sent(*id);
+        }
+        self.count_behind();
+        self.tell_to_listen();
+        found.map(|(id, frame)| Transmit { to: Dest::Peer(id), frame })
+    }
+
+    fn most_catch_up_in_flight(&self) -> u64 {
+        let unsent = self.window.unsent();
+        let group = self.peers.iter().filter(|peer| peer.is_caught_up() && peer.is_unfinished());
+        let in_flight = group.map(|peer| unsent.since(peer.cumulative())).max();
+        CatchUpScheduler::most_in_flight(in_flight.unwrap_or(0))
+    }
+
+    /// Tells consumers that have been sent everything to listen to the group. From now on the group
+    /// keeps to their credit.
+    fn tell_to_listen(&mut self) {
+        let mut reached = Vec::new();
+        self.peers.for_each_mut(|peer| {
+            if peer.take_tell_to_listen() {
+                reached.push(peer.id());
+            }
+        });
+        for id in reached {
+            self.send_syn_ack(id);
         }
     }
 
-    pub(super) fn set_rewindable(&mut self) {
-        self.rewindable = true;
-    }
-
-    pub(super) fn is_rewindable(&self) -> bool {
-        self.rewindable
-    }
-
-    pub(super) fn handle_link(&mut self, busy: bool) {
-        self.link_busy = busy;
-    }
-
-    /// So many consumers have not caught up.
-    pub(super) fn set_behind(&mut self, behind: usize) {
-        self.behind = behind;
-    }
-
-    pub(super) fn note_caught_up(&mut self) {
-        self.behind = self.behind.saturating_sub(1);
-    }
-
-    pub(super) fn last_sent(&self) -> PeerId {
-        self.last_sent
-    }
-
-    pub(super) fn last_reread(&self) -> PeerId {
-        self.last_reread
-    }
-
-    pub(super) fn note_reread(&mut self, id: PeerId) {
-        self.last_reread = id;
-    }
-
-    /// A data frame was sent to the group.
-    pub(super) fn note_group_data(&mut self, now: Time) {
-        self.last_group_data = now;
-        self.tokens = (self.tokens + 1).min(GROUP_SHARE * MAX_AT_ONCE);
-    }
-
-    /// A frame was sent to a consumer that catches up.
-    pub(super) fn note_sent(&mut self, id: PeerId) {
-        self.last_sent = id;
-        self.tokens = self.tokens.saturating_sub(GROUP_SHARE);
-    }
-
-    /// Whether a consumer that catches up may be sent a frame now. `group_done` says that the group
-    /// has nothing to send, and does not wait for credit either.
-    pub(super) fn may_send(&self, now: Time, group_done: bool) -> bool {
-        let silent = || now.since(self.last_group_data) >= pause(group_done);
-        self.behind > 0 && !self.link_busy && (self.tokens >= GROUP_SHARE || silent())
-    }
-
-    /// When [`Self::may_send`] may turn true though nothing else happens.
-    pub(super) fn next_at(&self, now: Time, group_done: bool) -> Option<Time> {
-        let at = self.last_group_data + pause(group_done);
-        (self.behind > 0 && at > now).then_some(at)
-    }
-
-    /// The most frames that a consumer that catches up may have in flight, where the group has this
-    /// many.
-    pub(super) fn most_in_flight(group_in_flight: u64) -> u64 {
-        (group_in_flight / u64::from(GROUP_SHARE)).max(LEAST_IN_FLIGHT)
+    /// Tells whether the link has yet to take what it was handed. Consumers that catch up wait as
+    /// long, or they would fill the link before the group's next frames are there. A caller that
+    /// never tells has a link that is never busy.
+    pub fn handle_link(&mut self, busy: bool) {
+        self.catch_up.handle_link(busy);
     }
 }
-
-fn pause(group_done: bool) -> Duration {
-    if group_done { GROUP_PAUSE } else { GROUP_STALL }
-}
-
-#[cfg(test)]
-mod tests;

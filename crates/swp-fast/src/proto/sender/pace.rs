@@ -75,7 +75,7 @@ impl Sender {
     }
 
     /// The consumers that hold the stream back for too long, or that it has left behind.
-    pub(super) fn too_slow(&self, now: Time) -> Vec<(PeerId, LostReason)> {
+    pub(super) fn stalled_or_left_behind(&self, now: Time) -> Vec<(PeerId, LostReason)> {
         let mut lost = Vec::new();
         if let Some(due) = self.next_eviction().filter(|eviction| eviction.at <= now) {
             lost.push((due.id, LostReason::Stalled(now.since(due.at) + due.stalled_for)));

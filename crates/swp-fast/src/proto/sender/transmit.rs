@@ -2,8 +2,7 @@
 //! consumers that catch up, FIN, and probes, in this order.
 
 use super::{Sender, State};
-use crate::proto::peer::{PeerState, SentProbe};
-use crate::proto::sender::catch_up::CatchUpScheduler;
+use crate::proto::peer::SentProbe;
 use crate::proto::{Dest, Transmit};
 use crate::time::Time;
 use crate::wire::{Control, PeerId, Probe};
@@ -69,58 +68,6 @@ impl Sender {
             self.window.skip();
             self.counters.stats.passed_over_frames += 1;
             self.release();
-        }
-    }
-
-    /// The next frame for the inbox of a consumer that catches up.
-    fn next_catch_up(&mut self, now: Time) -> Option<Transmit> {
-        if !self.catch_up.may_send(now, self.group_is_done()) {
-            return None;
-        }
-        let (queue, unsent) = (self.window.queue(), self.window.unsent());
-        let most_in_flight = self.most_catch_up_in_flight();
-        let ready = self.peers.in_turn(self.catch_up.last_sent()).filter(|peer| {
-            let in_flight = peer.sent_end(unsent).since(peer.cumulative());
-            peer.state() == PeerState::Live && !peer.is_caught_up() && in_flight < most_in_flight
-        });
-        let ready: Vec<PeerId> = ready.map(|peer| peer.id()).collect();
-        let found = ready.into_iter().find_map(|id| {
-            let frame = self.peers.update(id, |peer| {
-                let seq = peer.poll_catch_up(unsent)?;
-                let slot = peer.find(queue, seq).filter(|slot| peer.credit().allows(slot))?;
-                let frame = slot.frame.clone();
-                peer.note_catch_up_sent(now);
-                Some(frame)
-            });
-            frame.flatten().map(|frame| (id, frame))
-        });
-        if let Some((id, _)) = &found {
-            self.counters.stats.caught_up_frames += 1;
-            self.catch_up.note_sent(*id);
-        }
-        self.count_behind();
-        self.tell_to_listen();
-        found.map(|(id, frame)| Transmit { to: Dest::Peer(id), frame })
-    }
-
-    fn most_catch_up_in_flight(&self) -> u64 {
-        let unsent = self.window.unsent();
-        let group = self.peers.iter().filter(|peer| peer.is_caught_up() && peer.is_unfinished());
-        let in_flight = group.map(|peer| unsent.since(peer.cumulative())).max();
-        CatchUpScheduler::most_in_flight(in_flight.unwrap_or(0))
-    }
-
-    /// Tells consumers that have been sent everything to listen to the group. From now on the group
-    /// keeps to their credit.
-    fn tell_to_listen(&mut self) {
-        let mut reached = Vec::new();
-        self.peers.for_each_mut(|peer| {
-            if peer.take_tell_to_listen() {
-                reached.push(peer.id());
-            }
-        });
-        for id in reached {
-            self.send_syn_ack(id);
         }
     }
 
@@ -207,34 +154,5 @@ impl Sender {
 
     fn seal_to(&mut self, to: Dest, control: &Control) -> Transmit {
         Transmit { to, frame: self.control.seal(control) }
-    }
-
-    /// Takes the move of the group to its next generation as far as it goes now.
-    fn move_group(&mut self, now: Time) {
-        while self.group.begin(now) {
-            let next = self.group.told();
-            // Consumers that are joining were told the next generation already, or will be with
-            // their first ack.
-            if self.peers.iter().any(|peer| peer.has_to_confirm(next)) {
-                return self.ask_to_move(now, next);
-            }
-            self.group.complete();
-            // This probe tells where the group is now. A consumer that misses it hears that from
-            // the next one.
-            if self.membership.has_started() {
-                self.probes.request_all();
-            }
-        }
-    }
-
-    fn ask_to_move(&mut self, now: Time, next: u32) {
-        let Some(asked) = self.group.due_ask(now) else { return };
-        let awaited = || self.peers.iter().filter(|peer| peer.has_to_confirm(next));
-        let patience = awaited().map(|peer| peer.rtt().rto(asked)).max().unwrap_or_default();
-        let ids: Vec<PeerId> = awaited().map(|peer| peer.id()).collect();
-        self.group.note_asked(now + patience.min(self.config.keep_alive));
-        for id in ids {
-            self.send_syn_ack(id);
-        }
     }
 }

@@ -69,11 +69,6 @@ impl SendWindow {
         self.unsent == self.queue.next_seq()
     }
 
-    /// Whether another frame may be written without the queue growing beyond its bound.
-    pub(super) fn has_space(&self) -> bool {
-        self.queue.len() as u64 <= self.max_frames
-    }
-
     /// Appends a sealed frame. Its sequence number is `queue().next_seq()`, its body begins where
     /// the last body ended.
     pub(super) fn push(&mut self, frame: Bytes, body_len: usize, position: Position) {

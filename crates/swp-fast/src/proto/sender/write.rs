@@ -34,7 +34,6 @@ impl Sender {
         self.membership.has_started()
             && self.state == State::Open
             && self.window.is_drained()
-            && self.window.has_space()
             && self.window_open(1)
     }
 

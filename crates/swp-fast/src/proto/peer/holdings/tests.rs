@@ -44,7 +44,7 @@ fn a_replaced_sack_makes_all_else_missing() {
 #[test]
 fn only_the_newest_ack_counts_as_newest() {
     let mut holdings = Holdings::new(seq(0), SackRanges::default());
-    let newest = [3, 2, 3, 4].map(|number| holdings.is_newest_ack(seq(number)));
+    let newest = [3, 2, 3, 4].map(|number| holdings.note_ack(seq(number)));
     assert_eq!(newest, [true, false, false, true]);
 }
 
