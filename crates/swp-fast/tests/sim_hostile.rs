@@ -163,7 +163,7 @@ fn syn(peer: u64) -> Bytes {
 
 #[test]
 fn flood_of_syns_is_bounded_and_passes() {
-    // Before the stream has begun, consumers are let in, up to the bound, and timed out later.
+    // Before the stream has begun, consumers are admitted, up to the bound, and timed out later.
     let mut config = SimConfig::new(7);
     config.messages = vec![5_000; 500];
     config.publish.max_consumers = 8;

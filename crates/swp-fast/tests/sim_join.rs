@@ -1,4 +1,4 @@
-//! How a stream is claimed, and which consumers are let in when.
+//! How a stream is claimed, and which consumers are admitted when.
 #![cfg(feature = "sim")]
 
 use std::time::Duration;

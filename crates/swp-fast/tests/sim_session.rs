@@ -96,8 +96,8 @@ fn both_agree_on_the_end_after_the_consumer_was_cut_off() {
     }
 }
 
-/// A consumer was removed, let in again, and has read everything. Then a RESET arrives that answers
-/// what the consumer sent while it was removed.
+/// A consumer was removed, admitted again, and has read everything. Then a RESET arrives that
+/// answers what the consumer sent while it was removed.
 #[test]
 fn late_reset_does_not_fail_a_consumer_that_has_read_everything() {
     let mut world = World::new(config(3));

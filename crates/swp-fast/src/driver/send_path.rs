@@ -71,7 +71,7 @@ pub(super) struct Sent {
     /// How many frames or blocks were taken from the packer, which has space for others now.
     pub(super) taken: usize,
     /// Call again, for no flush will end the next wait: a frame was taken without being handed to
-    /// the link, or the packer still has one that may be taken.
+    /// the link, or the packer still has a frame that may be taken.
     pub(super) again: bool,
 }
 

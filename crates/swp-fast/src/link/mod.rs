@@ -16,7 +16,7 @@
 //! - **Order.** Frames leave in the order in which the link accepted them, whatever their subjects
 //!   are. A subscription yields frames in the order in which they arrive.
 //! - **Loss.** An accepted frame may be lost: at a reconnect, in the broker, or in the queue of a
-//!   subscription. The link reports no loss. The protocol retransmits.
+//!   subscription. The link does not tell of losses. The protocol retransmits.
 //! - **Integrity.** A frame arrives whole or not at all. It may arrive twice.
 //! - **Reconnect.** The link reconnects by itself and renews its subscriptions. Meanwhile it
 //!   accepts frames for as long as it has space.

@@ -6,8 +6,8 @@
 //!      +---------> Failed <--------+----------------------------------+
 //! ```
 //!
-//! Each frame is sent to the group once, as far as the smallest credit among the consumers allows. A
-//! frame that one consumer missed is retransmitted to its inbox, and a frame that most consumers
+//! Each frame is sent to the group once, as far as the smallest credit among the consumers allows.
+//! A frame that one consumer missed is retransmitted to its inbox, and a frame that most consumers
 //! missed to the group. See [`super::peer`] for how a loss is recognised.
 //!
 //! | part | knows |

@@ -123,7 +123,7 @@ impl AckSchedule {
         self.immediate = true;
     }
 
-    /// Another publisher takes over: its probes and frames are not those that arrived before.
+    /// Another publisher takes over: its probes and frames do not continue what arrived before.
     pub(super) fn forget_arrivals(&mut self) {
         (self.newest_probe, self.newest_frame) = (None, None);
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::proto::{Dest, Transmit};
 use crate::wire::{Control, Sealer, Seq, SessionId, Syn};
 
-/// Seals control frames, and keeps those that wait to be sent.
+/// Seals control frames, and queues them until they are sent.
 ///
 /// Only a RESET waits here, and the session is over then, so the queue holds at most one frame.
 /// Other control frames are made when they are due.

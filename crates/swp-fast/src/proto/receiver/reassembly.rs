@@ -67,8 +67,8 @@ pub(super) struct Reassembly {
     early: VecDeque<Option<ReadyFrame>>,
     /// The sequence numbers of the frames in `early`.
     ranges: RangeSet,
-    /// The frame at `next` begins with a message or continues one that was seen from its beginning.
-    /// False after a late join, until a message begins.
+    /// The frame at `next` begins with a message or continues a message that was seen from its
+    /// beginning. False after a late join, until a message begins.
     aligned: bool,
     ready: VecDeque<ReadyFrame>,
     /// Body bytes in `early` and `ready`.

@@ -71,7 +71,7 @@ impl Capture {
         }
     }
 
-    /// Records messages behind those that were recorded before, the first of which has this index.
+    /// Records messages behind all that were recorded before. The first has this index.
     pub(super) fn record(&mut self, first: u64, sizes: &[usize]) -> Result<(), Refused> {
         for (index, &size) in (first..).zip(sizes) {
             while let Err(refused) = self.packer.push_bytes(Bytes::from(message(index, size))) {

@@ -76,13 +76,13 @@ impl Checker {
         }
     }
 
-    /// Another publisher continues the session: all consumers have yet to be let in again.
+    /// Another publisher continues the session: all consumers have yet to be admitted again.
     pub(super) fn note_replaced(&mut self, session: SessionId) {
         let stream = self.streams.entry(session).or_default();
         stream.peers.values_mut().for_each(|peer| peer.removed = true);
     }
 
-    /// Returns true if a consumer was let in and not removed since.
+    /// Returns true if a consumer was admitted and not removed since.
     pub(super) fn is_peer(&self, session: SessionId, peer: PeerId) -> bool {
         let stream = self.streams.get(&session);
         stream.and_then(|stream| stream.peers.get(&peer)).is_some_and(|peer| !peer.removed)
@@ -125,7 +125,7 @@ impl Checker {
     }
 
     /// A publisher lets a consumer in. The SYN named the consumer's window, which is its credit
-    /// until its first ack. A consumer that is let in again keeps what it holds.
+    /// until its first ack. A consumer that is admitted again keeps what it holds.
     pub(super) fn admit(
         &mut self,
         session: SessionId,
@@ -148,8 +148,8 @@ impl Checker {
         }
     }
 
-    /// A consumer that joined late skips the rest of a message that began before. Skipped frames leave
-    /// the consumer's window.
+    /// A consumer that joined late skips the rest of a message that began before. Skipped frames
+    /// leave the consumer's window.
     pub(super) fn note_skipped(&mut self, peer: PeerId) {
         for stream in self.streams.values_mut() {
             let Some(peer) = stream.peers.get_mut(&peer) else { continue };

@@ -18,7 +18,7 @@ pub(super) struct Peer {
     pub(super) handed_end: Seq,
     /// The application consumed everything below this.
     pub(super) consumed: Seq,
-    /// The epoch in which the consumer was let in. Its acks in another epoch are not judged.
+    /// The epoch in which the consumer was admitted. Its acks in another epoch are not judged.
     pub(super) epoch: u32,
     /// The publisher removed the consumer, so that its credit does not bind any more.
     pub(super) removed: bool,
@@ -55,7 +55,7 @@ impl Peer {
         }
     }
 
-    /// The consumer was removed, and is let in again with what it holds.
+    /// The consumer was removed, and is admitted again with what it holds.
     pub(super) fn come_back(&mut self, start: Credit, live: bool) {
         let passed = start.frames.since(self.start.frames) as usize;
         self.handed.drain(..passed.min(self.handed.len()));

@@ -36,7 +36,7 @@ impl Stream {
                         peer.consumed = consumed;
                     }
                     true => peer.come_back(start, live),
-                    // A consumer that sent two SYNs can be let in twice.
+                    // A consumer that sent two SYNs can be admitted twice.
                     false if again && peer.start != start => peer.come_back(start, live),
                     // The consumer has caught up, and listens to the group from now on.
                     false => peer.catching_up &= !live,
@@ -134,7 +134,7 @@ impl Stream {
         if ack.credit.max(peer.credit) != ack.credit {
             return Err(format!("{id} took back credit"));
         }
-        // An ack of a consumer that was removed may arrive after it was let in again.
+        // An ack of a consumer that was removed may arrive after it was admitted again.
         peer.credit = ack.credit;
         if ack.cumulative > peer.handed_end {
             return Err(format!(
@@ -143,7 +143,7 @@ impl Stream {
             ));
         }
         for (start, end) in ack.sack.iter().chain(ack.latest.map(|seq| (seq, seq.next()))) {
-            // What the consumer held before it was let in again is not counted.
+            // What the consumer held before it was admitted again is not counted.
             let start = start.max(peer.start.frames);
             if let Some(seq) =
                 (start.get()..end.get()).filter_map(Seq::new).find(|seq| !peer.was_handed(*seq))

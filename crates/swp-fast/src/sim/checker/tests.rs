@@ -72,7 +72,7 @@ fn anew(checker: &mut Checker, admission: Admission) {
     checker.admit(SESSION, PEER, admission).unwrap();
 }
 
-/// The consumer was removed, is let in again where it was, and catches up.
+/// The consumer was removed, is admitted again where it was, and catches up.
 fn again(start: Credit) -> Admission {
     Admission { again: true, live: false, ..admission(start, credit(4, 100)) }
 }

@@ -15,8 +15,8 @@
 //! ```
 //! use swp_fast::sim::swarm::{End, Plan};
 //!
-//! let report = Plan::draw(1).run();
-//! assert_eq!(report.end, End::Complete);
+//! let outcome = Plan::draw(1).run();
+//! assert_eq!(outcome.end, End::Complete);
 //! ```
 
 mod draw;

@@ -29,7 +29,7 @@ impl World {
             if refuses && start.frames > Seq::ZERO && !again {
                 checked = Err(format!("{id} was let in late, against the configuration"));
             }
-            // A late copy of its SYN lets in a consumer that has ended, and that hears nothing any
+            // A late copy of its SYN admits a consumer that has ended, and that hears nothing any
             // more.
             let counts = consumer.counts(&self.publishers[publisher].config) && !consumer.is_gone();
             let (live, epoch) = (syn_ack.generation > 0, frame.header.epoch);

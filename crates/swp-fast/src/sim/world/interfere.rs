@@ -62,7 +62,7 @@ impl World {
         let (id, now, capacity) =
             (self.network.random_id(), self.local_now(), self.config.subscription_capacity);
         let one = &mut self.consumers[consumer];
-        // A process that was not let in yet knows what the process before it knew.
+        // A process that was not admitted yet knows what the process before it knew.
         one.config.resume = one.reader.start_again(&one.receiver).or(one.config.resume.take());
         let again = Receiver::new(one.config.clone(), PeerId(id), capacity as u64, now);
         match again {

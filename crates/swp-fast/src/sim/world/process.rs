@@ -25,7 +25,7 @@ impl Process {
         Process { wake_at: Some(now), ..Process::default() }
     }
 
-    /// Another process takes the place of one that died.
+    /// Another process takes the place of a process that died.
     pub(super) fn start_again(&mut self, now: Time) {
         *self = Process { restarts: self.restarts + 1, ..Process::starting_at(now) };
     }

@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    /// A publisher must fail if fewer are left than it needs. A consumer that was let in and has
+    /// A publisher must fail if fewer are left than it needs. A consumer that was admitted and has
     /// not acked counts here, because it may have been a peer before.
     pub(super) fn check_quorum(&mut self, index: usize) {
         let quorum = &mut self.publishers[index].quorum;

@@ -111,8 +111,8 @@ fn wider(bytes: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// Replaces the check at the end of `encoded` with a check that matches. Returns `encoded` unchanged if
-/// it has no check there.
+/// Replaces the check at the end of `encoded` with a check that matches. Returns `encoded`
+/// unchanged if it has no check there.
 fn resealed(encoded: Vec<u8>, key: Option<&Key>) -> Vec<u8> {
     let check = if key.is_some() { 18 } else { 5 };
     let Some(covered) = encoded.len().checked_sub(check).map(|len| &encoded[..len]) else {
