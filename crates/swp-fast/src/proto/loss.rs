@@ -118,8 +118,8 @@ impl LossDetector {
         }
     }
 
-    /// Adds a missing frame that was sent once, at that time. Frames are to be added in ascending
-    /// order.
+    /// Adds a missing frame that was sent once, at that time. Called in
+    /// ascending order within one walk of the queue.
     pub(super) fn add(&mut self, seq: Seq, sent_at: Time) {
         let sent = Sent { at: sent_at, order: 0 };
         self.missing.insert(seq, Missing { sent, retransmissions: 0, queued_at: None });

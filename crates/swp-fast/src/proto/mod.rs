@@ -49,13 +49,14 @@ pub use stats::{ConsumerStats, DropCounts, PublisherStats, SubscriberStats};
 
 use std::time::Duration;
 
-/// A consumer sends an ack at the latest this long after a frame that no other frame follows. This
-/// is the resolution of tokio's timers, and small beside the round trip of a network.
+/// A consumer sends an ack at the latest this long after a frame that no other frame follows, if it
+/// shares the stream with few consumers; see `ack_delay`. This is the resolution of tokio's timers,
+/// and small beside the round trip of a network.
 pub const ACK_DELAY: Duration = Duration::from_millis(1);
 
 /// How long a consumer may delay an ack where this many consumers share the way back. More
-/// consumers wait longer, so that their acks do not bury the publisher. Up to 4 it is
-/// [`ACK_DELAY`], at 64 it is 16 times that.
+/// consumers wait longer, so that their acks do not bury the publisher. For fewer than 8 it is
+/// [`ACK_DELAY`], for 64 it is 16 times that, and from 128 on 32 times.
 pub(crate) fn ack_delay(consumers: u32) -> Duration {
     ACK_DELAY * (consumers / 4).clamp(1, 32)
 }

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! The packer assigns no sequence numbers. [`super::Sender`] assigns them when it writes what it
-//! took from the packer. The packer stands beside the sender and has a lock of its own. A producer
-//! holds that lock for no longer than it takes to copy one small message.
+//! took from the packer. The packer stands beside the sender, so that its caller can give the
+//! packer a lock of its own. A producer holds that lock while one small message is copied, or while
+//! a large message or a block is queued by reference.
 
 mod limits;
 
@@ -125,8 +126,8 @@ impl Packer {
         self.limits
     }
 
-    /// Accepts a message by copying it. A message that [`PackLimits::packs`] is copied once,
-    /// straight into the open frame.
+    /// Accepts a message by copying it. A message that [`PackLimits::packs`] is copied once: into
+    /// the open frame, or into a frame of its own if it is longer than half a body.
     ///
     /// # Errors
     /// See [`Refused`].

@@ -201,10 +201,11 @@ impl Peer {
     /// Returns true if this SYN starts a new membership. A duplicate of the accepted SYN returns
     /// false.
     ///
-    /// A joining consumer takes no answer but to its latest SYN, so any other `resume` starts anew.
-    /// For a live consumer only a SYN from beyond the cumulative ack does: a delayed SYN names an
-    /// earlier frame. If it started a new membership, the consumer's credit would bind nobody until
-    /// its next ack.
+    /// A joining consumer takes no answer but to its latest SYN, so a SYN that names another next
+    /// frame, or that lists more, starts a new membership. For a live consumer only a SYN at or
+    /// beyond the cumulative ack does, because a delayed SYN names an earlier frame. If a delayed
+    /// SYN started a new membership, the consumer's credit would not bound the stream until its
+    /// next ack.
     pub(super) fn is_new_membership(&self, resume: &Resume) -> bool {
         let elsewhere = resume.next != self.start();
         match self.state {
@@ -234,8 +235,9 @@ impl Peer {
         own.or_else(|| shared.get(seq))
     }
 
-    /// Takes an ack, which was checked against what was sent: the ack names no frame at or beyond
-    /// the queue's first unsent one. The consumer may have delayed the ack by `ack_delay`.
+    /// Takes an ack that was checked against what was sent in this epoch or an earlier epoch. After
+    /// a restart of the publisher, `cumulative` and `latest` may lie beyond what this process has
+    /// sent. The consumer may have delayed the ack by `ack_delay`.
     pub(super) fn handle_ack(
         &mut self,
         now: Time,

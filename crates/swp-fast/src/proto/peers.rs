@@ -1,9 +1,9 @@
 //! All consumers of a stream, and what they add up to.
 //!
-//! Each frame to the group asks how far all consumers let the stream go, and each consumer should
-//! answer the frame. With many consumers neither may be a walk over them for each frame. So
-//! [`Peers`] keeps the sum until a consumer changes, and counts the sends to the group that are not
-//! yet settled with the consumers.
+//! Before each frame to the group the sender needs the smallest credit among the consumers, and
+//! after the frame each consumer owes an answer. Neither may cost a walk over all consumers for
+//! each frame. So [`Peers`] caches the smallest credit until a consumer changes, and counts the
+//! sends to the group that are not yet noted in the consumers.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -30,8 +30,8 @@ pub(super) struct GroupSends {
     pub(super) last_at: Time,
 }
 
-/// See the [module](self). A consumer is changed in [`Self::update`] or [`Self::for_each_mut`],
-/// which find it as if each send to the group had been noted in it at once.
+/// See the [module](self). A consumer is changed only through [`Self::update`] or
+/// [`Self::for_each_mut`]. Both first note the outstanding sends to the group in every consumer.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     all: BTreeMap<PeerId, Peer>,

@@ -279,7 +279,7 @@ impl Receiver {
         self.session.is_some()
     }
 
-    /// Returns when a frame of the session was last heard.
+    /// Returns when a frame of the session was last heard. An outage of the link counts as heard.
     pub fn last_heard(&self) -> Time {
         self.liveness.last_heard()
     }

@@ -23,7 +23,8 @@ pub struct DropCounts {
     pub beyond_window: u64,
     /// An ack for frames that were never sent, or a FIN with another end than the one before.
     pub forged: u64,
-    /// The kind of the frame has no meaning in the state of the session.
+    /// The kind of the frame has no meaning in the state of the session, or the publisher's queue
+    /// of control frames had no space for an answer.
     pub unexpected: u64,
 }
 

@@ -12,8 +12,8 @@ pub(in crate::proto) struct Identity {
     /// The stream goes at this consumer's pace, and frames are retained for it (see
     /// `PublishConfig::tag`).
     pub(in crate::proto) counts: bool,
-    /// The id under which the consumer took part before. Lost while it rejoins, such a consumer is
-    /// missed as any other.
+    /// The id under which the consumer took part before. A consumer that is lost while it rejoins
+    /// counts as lost like any other.
     pub(in crate::proto) replaces: Option<PeerId>,
 }
 

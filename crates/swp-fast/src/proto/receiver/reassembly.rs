@@ -174,9 +174,10 @@ impl Reassembly {
     /// Discards the frames furthest ahead until every frame that is missing before the rest fits
     /// the credit, even if each has `max_body_bytes`. Returns how many frames it discarded.
     ///
-    /// A consumer that was removed without knowing it may have accepted frames that the publisher
-    /// did not send for its credit. If those filled the window, a missing frame would never find
-    /// space. An ack may have listed the discarded frames, so the next SYN must list what is left.
+    /// The publisher may have removed this consumer, and then sent frames without regard to its
+    /// credit, and the consumer accepted them. If those frames filled the window, a missing frame
+    /// would never find space. An ack may have listed the discarded frames, so the next SYN must
+    /// list what is left.
     pub(super) fn discard_beyond(&mut self, credit_bytes: u64, max_body_bytes: u32) -> u64 {
         let mut discarded = 0;
         while let Some(Some(last)) = self.early.back() {

@@ -66,9 +66,9 @@ impl Session {
 
     /// What must be kept free for each missing frame, in bytes.
     ///
-    /// Credit is given for places in the stream. The group's frames are not sent for the credit of
-    /// a consumer that is far behind, or that sets no pace. Such a frame must leave space for every
-    /// frame that is missing before it.
+    /// A credit ends at a place in the stream. The publisher sends frames to the group without
+    /// regard to the credit of a consumer that catches up or that sets no pace. So a consumer
+    /// accepts such a frame only if every frame that is missing before it still finds space.
     pub(super) fn reserve_bytes(&self) -> u32 {
         let sent_for_credit = self.generation > 0 && self.paces;
         if sent_for_credit { 0 } else { self.max_body_bytes }

@@ -33,10 +33,10 @@ const GROUP_PAUSE: Duration = Duration::from_micros(250);
 /// for a consumer that catches up.
 const GROUP_STALL: Duration = Duration::from_millis(2);
 
-/// A consumer that catches up has at most one frame in flight for [`GROUP_SHARE`] of the group's,
-/// so that each gets its share of a queue that both wait in. Where the group has few in flight the
-/// consumer may have this many: twice as many as an ack comes for, so that it need not wait for
-/// each ack.
+/// A consumer that catches up has at most one frame in flight for each [`GROUP_SHARE`] frames of
+/// the group, because both wait in the same queues of the link. Where the group has few frames in
+/// flight, the consumer may have this many: twice as many as an only consumer takes for one ack, so
+/// that the frames need not wait for each ack.
 const LEAST_IN_FLIGHT: u64 = 64;
 
 /// See the [module](self).

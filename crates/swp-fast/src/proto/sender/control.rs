@@ -8,9 +8,10 @@ use super::SenderIds;
 use crate::proto::{Dest, Transmit};
 use crate::wire::{Control, Digest, Header, Key, Kind, PeerId, Sealer, Seq};
 
-/// Control frames that wait. Each input causes at most one, and the caller empties the queue after
-/// each input. So only a flood of inputs fills the queue, and a later time-out asks again for what
-/// was dropped.
+/// Control frames that wait. Most inputs cause at most one, and the caller empties the queue after
+/// each input. A probe of the group causes two for each consumer that does not listen to the group,
+/// so with more than half as many such consumers the last are asked by no probe. Nothing is lost:
+/// their own acks and SYNs keep them connected, and a SYN is answered again.
 const MAX_CONTROL: usize = 256;
 
 /// See the [module](self).

@@ -43,9 +43,9 @@ impl Sender {
             })
     }
 
-    /// Frames are sent only at the pace of a consumer. Where all that are to set the pace catch up,
-    /// and none of them takes anything, this returns the one with the highest cumulative ack: with
-    /// it the stream could go on.
+    /// Returns the consumer that the stream waits for where every consumer that should set the pace
+    /// is live, catches up, and takes nothing: the consumer with the highest cumulative ack. The
+    /// stream could continue with this consumer.
     fn shut_out(&self) -> Option<&Peer> {
         let counting =
             || self.peers.iter().filter(|peer| peer.identity().counts && peer.is_unfinished());

@@ -28,8 +28,9 @@ pub enum WriteError {
 }
 
 impl Sender {
-    /// Returns true if a frame that is written now could be sent now. While this is false, messages
-    /// gather in the packer, so that they travel in fuller frames.
+    /// Returns true if a frame with one byte could be written and sent now. A longer body may still
+    /// have to wait for credit. While this is false, messages gather in the packer, so that they
+    /// travel in fuller frames.
     pub fn can_write(&self) -> bool {
         self.membership.has_started()
             && self.state == State::Open
@@ -38,7 +39,8 @@ impl Sender {
     }
 
     /// Tells whether the application has more to send than [`Self::can_write`] allows. While it
-    /// has, a probe asks for credit again whose ack was lost.
+    /// has, a probe asks again for credit if its ack was lost, and a consumer that takes nothing is
+    /// evicted where `PublishConfig::slow` says so.
     pub fn set_backlog(&mut self, waiting: bool) {
         self.stall.set_backlog(waiting);
     }
