@@ -144,9 +144,9 @@ impl Subscriber {
     /// [`ConfirmEnd::Explicitly`](crate::ConfirmEnd::Explicitly), and harmless otherwise.
     ///
     /// # Cancel safety
-    /// Dropping the future drops the subscriber. With
-    /// [`ConfirmEnd::Explicitly`](crate::ConfirmEnd::Explicitly) the publisher may then not be
-    /// told.
+    /// The first poll confirms the end. The publisher is told although the future is dropped after
+    /// that, as long as the tokio runtime runs. A future that is dropped before its first poll only
+    /// drops the subscriber.
     ///
     /// # Errors
     /// Returns an error if the session failed, or if its end was not reached.
@@ -161,7 +161,8 @@ impl Subscriber {
     /// time-out.
     ///
     /// # Cancel safety
-    /// The publisher is told although the future is dropped, as long as the tokio runtime runs.
+    /// The publisher is told `reason` although the future is dropped after its first poll, as long
+    /// as the tokio runtime runs. A future that is dropped before only drops the subscriber.
     pub async fn cancel(self, reason: &str) {
         self.shared.cancel(reason);
         self.shared.ended().await;
@@ -172,7 +173,8 @@ impl Subscriber {
     /// in place of this one, from [`Self::resume_point`]. Returns when nothing more goes out.
     ///
     /// # Cancel safety
-    /// The subscriber detaches although the future is dropped.
+    /// The subscriber detaches although the future is dropped after its first poll. A future that is
+    /// dropped before drops the subscriber, which tells the publisher.
     pub async fn detach(self) {
         self.shared.detach();
         self.shared.ended().await;

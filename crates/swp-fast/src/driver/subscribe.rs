@@ -195,6 +195,8 @@ impl SubscribeShared {
         let mut receiver = lock(&self.receiver);
         match (receiver.at_end(), self.confirm_end) {
             (true, ConfirmEnd::WhenRead) => receiver.close(self.clock.now()),
+            // `close` was called, and its future was dropped.
+            (true, ConfirmEnd::Explicitly) if receiver.is_confirmed() => {}
             (true, ConfirmEnd::Explicitly) => {
                 receiver.cancel("dropped without confirming the end");
             }
@@ -222,3 +224,6 @@ impl SubscribeShared {
         lock(&self.receiver).stats()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,18 +180,26 @@ impl Receiver {
         if let Some(rest) = self.messages.take_rest() {
             return Some(rest);
         }
-        while !self.messages.is_broken() {
-            let frame = self.read_frame(now)?;
+        while !self.messages.is_broken()
+            && let Some(frame) = self.read_frame(now)
+        {
             match self.messages.push(frame) {
                 Ok(None) => {}
                 Ok(Some(batch)) => return Some(batch),
-                Err(error) => {
-                    self.send_reset("fragments did not make up a message");
-                    self.fail(error);
-                }
+                Err(error) => self.fail_messages(error),
             }
         }
+        if self.at_end()
+            && let Err(error) = self.messages.end()
+        {
+            self.fail_messages(error);
+        }
         None
+    }
+
+    fn fail_messages(&mut self, error: ReceiverError) {
+        self.send_reset("fragments did not make up a message");
+        self.fail(error);
     }
 
     /// Returns the next frame in order, or `None` for now. The frame counts as consumed. Not to be
@@ -207,9 +215,15 @@ impl Receiver {
         self.reassembly.has_ready()
     }
 
-    /// Returns true if the stream has been read to its end. [`Self::close`] is due then.
+    /// Returns true if the stream has been read to its end. [`Self::close`] is due then. False for
+    /// good if the last frames did not make up messages: the session has failed then.
     pub fn at_end(&self) -> bool {
-        self.end.is_reached(self.reassembly.consumed().seq)
+        self.end.is_reached(self.reassembly.consumed().seq) && !self.messages.is_broken()
+    }
+
+    /// Returns true if [`Self::close`] has confirmed the end. The FIN-ACK may still have to leave.
+    pub fn is_confirmed(&self) -> bool {
+        self.end.is_confirmed()
     }
 
     /// Returns the publisher's trailer, once the end is known.

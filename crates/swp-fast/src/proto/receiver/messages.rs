@@ -14,7 +14,8 @@ pub(super) struct MessageReader {
     assembler: Assembler,
     /// Messages of the last batch that [`Self::next_message`] has not returned yet.
     rest: BatchMessages,
-    /// A frame did not continue the message that had begun. Later frames are not read.
+    /// A frame did not continue the message that had begun, or the stream ended amid a message.
+    /// Later frames are not read.
     broken: bool,
 }
 
@@ -46,6 +47,18 @@ impl MessageReader {
             return Err(ReceiverError::Protocol("a packed frame came amid a fragmented message"));
         }
         Ok((!frame.body.is_empty()).then(|| Batch::packed(frame.body)))
+    }
+
+    /// The stream has ended behind the frames that were taken.
+    ///
+    /// # Errors
+    /// If a message has begun and not ended. [`Self::is_broken`] is true then.
+    pub(super) fn end(&mut self) -> Result<(), ReceiverError> {
+        self.broken |= self.assembler.is_open();
+        match self.assembler.is_open() {
+            true => Err(ReceiverError::Protocol("the stream ended amid a fragmented message")),
+            false => Ok(()),
+        }
     }
 
     /// Returns true if a frame was refused, so that messages behind it would have a gap.

@@ -97,3 +97,33 @@ fn a_cancelling_consumer_tells_the_publisher_and_a_detaching_one_does_not() {
     assert!(sent(&mut receiver, us(1)).is_none());
     assert_eq!(receiver.failure(), Some(&ReceiverError::Cancelled));
 }
+
+/// A reader must not take the stream for complete if its last message is not.
+#[test]
+fn a_stream_whose_last_frames_make_no_message_fails_and_never_reaches_its_end() {
+    let last_frames = [
+        ("fragment without its beginning", vec![frames().fragment(0, 50, 20, b"middle")]),
+        ("packed amid fragments", vec![frames().fragment(0, 50, 0, b"begun"), data(1, b"x")]),
+        ("message without its end", vec![frames().fragment(0, 50, 0, b"begun")]),
+    ];
+    for (name, last) in last_frames {
+        for fin_first in [true, false] {
+            let mut receiver = joined(100, 100_000);
+            let end = control(&fin(last.len() as u64));
+            if fin_first {
+                receiver.handle_frame(us(1), &end);
+            }
+            for frame in &last {
+                receiver.handle_frame(us(1), frame);
+            }
+            if !fin_first {
+                receiver.handle_frame(us(1), &end);
+            }
+            assert!(receiver.read_batch(us(2)).is_none(), "{name}");
+            assert!(!receiver.at_end() && receiver.failure().is_some(), "{name}");
+            assert!(matches!(sent(&mut receiver, us(2)), Some(Control::Reset(_))), "{name}");
+            receiver.close(us(3));
+            assert!(sent(&mut receiver, us(3)).is_none(), "{name}: nothing is confirmed");
+        }
+    }
+}
