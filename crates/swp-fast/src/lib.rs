@@ -43,8 +43,7 @@
 //! # Layers
 //! - [`wire`] turns bytes into frames and back.
 //! - [`proto`] holds the state machines of both roles, without clock, thread or socket.
-//! - `link` is the boundary to what carries frames. The link over an async-nats client is the
-//!   first.
+//! - `link` is the boundary to what carries frames, and holds the link over an async-nats client.
 //! - `driver` runs the state machines over a link, and `api` is what applications use.
 //!
 //! With `default-features = false` only `wire` and `proto` remain. Feature `sim` adds a seeded

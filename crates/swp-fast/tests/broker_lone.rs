@@ -106,7 +106,7 @@ async fn a_lone_message_leaves_without_the_task() -> Result<(), Failure> {
         publisher.flush().await?;
     }
     // A probe may be on its way now and then, and a message gathers then.
-    assert!(at_once > 0, "every message waited for the task");
+    assert!(at_once >= 90, "only {at_once} of 100 messages left at once");
     Ok(())
 }
 

@@ -126,12 +126,13 @@ impl Endpoint {
             None => (SessionId(random_id().map_err(random)?), 1),
         };
         let ids = SenderIds { session, epoch, inbox: PeerId(random_id().map_err(random)?) };
-        let accepts = if past.is_some() { Accepts::Blocks } else { Accepts::Anything };
-        let packer = Packer::new(&config, accepts);
-        let limits = packer.limits();
         if past.is_none() && (config.late_join == LateJoin::FromStart || config.resume.is_some()) {
             return Err(PublishError::NoPast);
         }
+        let accepts = if past.is_some() { Accepts::Blocks } else { Accepts::Anything };
+        let packer = Packer::new(&config, accepts);
+        let limits = packer.limits();
+        // Refuses settings out of bounds, before the packer is used.
         let mut sender = Sender::new(config, ids, self.clock.now())?;
         if past.is_some() {
             sender.set_rewindable();

@@ -109,7 +109,17 @@ impl Publisher {
     /// See [`SendError`].
     pub async fn send(&self, message: impl Into<Bytes>) -> Result<Position, SendError> {
         let message = message.into();
-        match self.when_space(|| self.push_bytes(message.clone())).await {
+        let pushed = self.when_space(|| {
+            // A clone of a message that is copied in any case could allocate.
+            if self.limits.packs(message.len()) {
+                let mut outbox = self.shared.outbox.lock();
+                let pushed = outbox.packer.push(&message);
+                outbox.accepted(pushed)
+            } else {
+                self.push_bytes(message.clone())
+            }
+        });
+        match pushed.await {
             Ok(accepted) => Ok(self.note(accepted)),
             Err(refused) => Err(self.send_error(refused, message.len())),
         }
@@ -177,7 +187,7 @@ impl Publisher {
     }
 
     /// Waits until everything that was accepted so far has gone to the socket, which may need
-    /// credit.
+    /// credit. What is lost with a broken connection counts as gone: the publisher retransmits it.
     ///
     /// # Cancel safety
     /// Dropping the future has no effect on what was accepted.
@@ -189,7 +199,8 @@ impl Publisher {
         self.until(|progress| progress.flushed >= end).await
     }
 
-    /// Waits until every consumer holds the message at `position`, and all messages before it.
+    /// Waits until every consumer that sets the pace holds the message at `position` and all
+    /// messages before it, or can have them from the source of [`crate::PublishConfig::late_join`].
     ///
     /// # Cancel safety
     /// Dropping the future has no effect.
@@ -219,8 +230,8 @@ impl Publisher {
     /// consumed it. Further messages are refused.
     ///
     /// # Cancel safety
-    /// The stream finishes although the future is dropped, unless the publisher is dropped as well.
-    /// Wait with [`Self::over`] then.
+    /// The stream finishes although the future is dropped after its first poll, unless the publisher
+    /// is dropped as well. Wait with [`Self::over`] then.
     ///
     /// # Errors
     /// Returns an error if the session ends first. Then not everything was delivered.
@@ -245,7 +256,8 @@ impl Publisher {
     /// or cannot go out any more: while NATS is down, this waits for at most the outage time-out.
     ///
     /// # Cancel safety
-    /// The stream ends although the future is dropped, as long as the tokio runtime runs.
+    /// The stream ends although the future is dropped after its first poll, as long as the tokio
+    /// runtime runs.
     pub async fn abort(&self, reason: &str) {
         self.shared.request_abort(reason);
         // The session is over either way, as requested.

@@ -121,7 +121,7 @@ impl Connection {
     /// Waits until the last frames of a session have gone to the socket, if the link is up.
     pub(super) async fn flush_last(&self) {
         if self.link.state() != LinkState::Down {
-            // A peer that the last frames do not reach times out.
+            // The other side times out where the last frames do not reach it.
             let _ = self.unless_lost(self.link.flush()).await;
         }
     }

@@ -20,9 +20,10 @@ pub(crate) struct Progress {
     pub(crate) claimed: bool,
     /// `min_consumers` have joined.
     pub(crate) started: bool,
-    /// Everything up to this position has gone to the socket.
+    /// Everything up to this position has gone to the socket, or was lost with its connection.
     pub(crate) flushed: Position,
-    /// Every consumer holds everything up to this position.
+    /// Every consumer that sets the pace holds everything up to this position, or can have it from
+    /// the source.
     pub(crate) acked: Position,
     /// How the session ended.
     pub(crate) over: Option<Result<(), SessionError>>,
@@ -102,14 +103,18 @@ impl PublishShared {
         }
     }
 
-    fn update_progress(&self, sender: &Sender) {
+    fn update_progress(&self, path: &mut SendPath) {
+        let flushed = path.flushed_position();
+        let sender = path.sender();
         let refused = matches!(sender.outcome(), Some(Err(_)));
         let (claimed, started) = (!sender.is_claiming() && !refused, sender.has_started());
         let acked = sender.acked_position();
         self.progress.send_if_modified(|progress| {
-            let before = (progress.claimed, progress.started, progress.acked);
-            (progress.claimed, progress.started, progress.acked) = (claimed, started, acked);
-            before != (claimed, started, acked)
+            let before = (progress.claimed, progress.started, progress.acked, progress.flushed);
+            let flushed = flushed.unwrap_or(progress.flushed);
+            let after = (claimed, started, acked, flushed);
+            (progress.claimed, progress.started, progress.acked, progress.flushed) = after;
+            before != after
         });
     }
 

@@ -26,9 +26,10 @@ use crate::time::Time;
 /// wait long. Frames for several consumers are larger, and the packer holds 1 MiB of them in all.
 pub(super) const FRAMES_PER_FLUSH: usize = 64;
 
-/// The most frames handed to the link in one turn. Others leave behind their flush. Without this
-/// bound a consumer that catches up while the group is silent could fill the link with all that its
-/// credit allows.
+/// A turn that has handed this many frames to the link hands over no further retransmissions, and
+/// the rest leave after the next flush. Frames that the turn took from the packer are handed over in
+/// any case. Without this bound a consumer that catches up while the group is silent could fill the
+/// link with all that its credit allows.
 const FRAMES_PER_TURN: usize = 2 * FRAMES_PER_FLUSH;
 
 /// What a producer's thread takes: one frame, so that it never hashes a batch.
@@ -43,8 +44,8 @@ const FRAMES_PER_PRODUCER: usize = 1;
 /// - the task then flushes the link where [`Self::start_flush`] says so, and calls
 ///   [`Self::finish_flush`] when the flush has returned.
 ///
-/// Frames reach the link in the order in which the sender gives them out. At most one frame of a
-/// producer and the frames of one turn of the task wait.
+/// Frames reach the link in the order in which the sender gives them out. What waits is bounded by
+/// the consumers' credit, and by one turn of retransmissions and control frames.
 pub(crate) struct SendPath {
     sender: Sender,
     link: Arc<dyn Link>,
@@ -92,8 +93,9 @@ impl SendPath {
         &mut self.sender
     }
 
-    /// Takes from the packer what may be sent, at most `most` frames or blocks, and hands the link
-    /// everything that the sender has to send. Takes nothing while a flush is under way.
+    /// Takes from the packer what may be sent, at most `most` frames or blocks, and hands it to the
+    /// link with what else the sender has to send, up to [`FRAMES_PER_TURN`]. Takes nothing from the
+    /// packer while a flush is under way.
     ///
     /// The open frame is taken only where nothing else waits. Behind other frames it is filled
     /// while they are flushed, because a full frame is hashed faster.
@@ -105,8 +107,9 @@ impl SendPath {
             while taken < most && self.sender.can_write() {
                 let Some(packed) = outbox.lock().packer.take(taken == 0) else { break };
                 if let Err(error) = self.sender.write(packed) {
-                    // The packer has checked the size. That the session is over was not checked.
-                    tracing::debug!(%error, "the sender refused a frame");
+                    // The packer has checked the size, and `can_write` the state. A stream without
+                    // this frame would have a gap.
+                    self.sender.abort(&error.to_string());
                     break;
                 }
                 taken += 1;
@@ -115,8 +118,6 @@ impl SendPath {
                     handed += 1;
                 }
             }
-            let waits = !outbox.lock().packer.is_empty();
-            self.sender.set_backlog(waits && !self.sender.can_write());
         }
         // The last frames of a session leave at once, however many: there is no other turn.
         while (handed < FRAMES_PER_TURN || self.sender.is_over())
@@ -125,14 +126,14 @@ impl SendPath {
             self.hand_over(transmit);
             handed += 1;
         }
-        Sent { taken, again: self.is_idle() && self.await_more(taken, outbox) }
+        Sent { taken, again: self.flushing.is_none() && self.look_again(taken, outbox) }
     }
 
     /// Sends from a producer's thread: the only frame in the packer, if nothing is under way.
     /// Returns how many frames were taken. The caller wakes the task in any case: to flush, or to
     /// send.
     pub(super) fn send_lone(&mut self, now: Time, outbox: &SpinLock<Outbox>) -> usize {
-        let is_open = self.is_idle() && !self.stopped && self.sender.can_write();
+        let is_open = self.nothing_under_way() && !self.stopped && self.sender.can_write();
         if !is_open || self.link.state() == LinkState::Down {
             return 0;
         }
@@ -140,16 +141,33 @@ impl SendPath {
         if is_lone { self.send(now, outbox, FRAMES_PER_PRODUCER).taken } else { 0 }
     }
 
-    /// Nothing is under way, so no flush ends the next wait: the next message that is accepted has
-    /// to wake the task. Returns whether the caller has to look again instead.
-    fn await_more(&self, taken: usize, outbox: &SpinLock<Outbox>) -> bool {
-        let mut outbox = outbox.lock();
-        if outbox.packer.is_empty() {
-            outbox.await_more();
-            // A request to finish may have waited for what was taken.
-            return taken > 0;
-        }
-        taken > 0 || self.sender.can_write()
+    /// Tells the sender whether messages wait for credit. Where nothing is under way, no flush ends
+    /// the next wait: then the next message that is accepted has to wake the task. Returns whether
+    /// the caller has to look again instead.
+    ///
+    /// Both follow from one look at the packer. A message that is accepted between two looks would
+    /// wake nobody, and the sender would not know of its backlog.
+    fn look_again(&mut self, taken: usize, outbox: &SpinLock<Outbox>) -> bool {
+        let nothing_under_way = self.nothing_under_way();
+        let waits = {
+            let mut outbox = outbox.lock();
+            let waits = !outbox.packer.is_empty();
+            if nothing_under_way && !waits {
+                outbox.await_more();
+            }
+            waits
+        };
+        let can_write = self.sender.can_write();
+        self.sender.set_backlog(waits && !can_write);
+        // A request to finish may have waited for what was taken.
+        nothing_under_way && (taken > 0 || (waits && can_write))
+    }
+
+    /// Returns the position up to which nothing is left to be flushed, if nothing is under way.
+    /// Frames that every consumer held when the publisher resumed the stream are not sent, and no
+    /// flush covers them.
+    pub(super) fn flushed_position(&self) -> Option<Position> {
+        self.nothing_under_way().then(|| self.sender.sent_position())
     }
 
     fn hand_over(&mut self, transmit: Transmit) {
@@ -210,7 +228,7 @@ impl SendPath {
         self.flushing.is_some() || !self.waiting.is_empty()
     }
 
-    fn is_idle(&self) -> bool {
+    fn nothing_under_way(&self) -> bool {
         !self.is_busy() && !self.owes_flush
     }
 }

@@ -15,6 +15,7 @@ use async_nats::connection::State;
 use async_nats::{Client, Statistics};
 use bytes::Bytes;
 use futures_util::FutureExt;
+use tokio::task::unconstrained;
 
 use super::{
     DenialLog, DenialWatch, Link, LinkError, LinkFuture, LinkState, Subject, Subscription,
@@ -74,8 +75,9 @@ impl Link for AsyncNats {
 
     fn try_publish(&self, subject: &Subject, frame: Bytes) -> Result<(), Bytes> {
         // The first poll puts the frame into the queue where there is space. A future that is
-        // dropped after that poll takes no space.
-        match self.send(subject, frame.clone()).now_or_never() {
+        // dropped after that poll takes no space. Without `unconstrained` a task that has used up
+        // its share of tokio's time would find no space.
+        match unconstrained(self.send(subject, frame.clone())).now_or_never() {
             Some(Ok(())) => Ok(()),
             Some(Err(_)) | None => Err(frame),
         }

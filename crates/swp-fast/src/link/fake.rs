@@ -165,7 +165,9 @@ impl Link for FakeLink {
                 return inner.pending(context);
             }
             inner.space = inner.space.saturating_add(inner.freed_by_flush);
-            inner.wakers.drain(..).for_each(Waker::wake);
+            let wakers = std::mem::take(&mut inner.wakers);
+            drop(inner);
+            wakers.into_iter().for_each(Waker::wake);
             Poll::Ready(())
         }))
     }

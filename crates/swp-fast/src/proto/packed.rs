@@ -126,6 +126,7 @@ pub struct BlockError {
 pub struct PackedBlock {
     pub(super) bytes: BlockBytes,
     pub(super) bodies: Vec<PackedBody>,
+    longest_body: usize,
 }
 
 impl PackedBlock {
@@ -147,7 +148,8 @@ impl PackedBlock {
             }
             free = body.range.end;
         }
-        Ok(PackedBlock { bytes: BlockBytes(Box::new(bytes)), bodies })
+        let longest_body = bodies.iter().map(|body| body.range.len()).max().unwrap_or(0);
+        Ok(PackedBlock { bytes: BlockBytes(Box::new(bytes)), bodies, longest_body })
     }
 
     /// Returns the size of the whole buffer, in bytes.
@@ -162,7 +164,7 @@ impl PackedBlock {
 
     /// Returns the length of the longest body, in bytes.
     pub(super) fn longest_body(&self) -> usize {
-        self.bodies.iter().map(|body| body.range.len()).max().unwrap_or(0)
+        self.longest_body
     }
 }
 

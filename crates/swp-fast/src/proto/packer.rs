@@ -300,13 +300,14 @@ impl Packer {
         }
     }
 
-    /// Returns true if one frame of whole messages waits, and nothing else.
+    /// Returns true if one frame of packed messages waits, and nothing else: a producer's thread can
+    /// hash that much. A message that was kept by reference is left to the publisher's task.
     pub fn holds_one_frame(&self) -> bool {
         match self.queue.front() {
             None => !self.open.is_empty(),
-            Some(Waiting::Ready(Packed {
-                content: Content::Body(_) | Content::Whole(_), ..
-            })) => self.queue.len() == 1 && self.open.is_empty(),
+            Some(Waiting::Ready(Packed { content: Content::Body(_), .. })) => {
+                self.queue.len() == 1 && self.open.is_empty()
+            }
             Some(_) => false,
         }
     }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::PublishShared;
 use crate::driver::connection::{Connection, LinkChange};
 use crate::driver::send_path::{Addressed, FRAMES_PER_FLUSH};
-use crate::driver::{Alarm, Clock, Past, SessionError, lock};
+use crate::driver::{Alarm, Clock, Past, SendPath, SessionError, lock};
 use crate::link::{LinkFuture, Subscription};
 use crate::proto::{Sender, SenderEvent};
 use crate::time::Time;
@@ -115,7 +115,7 @@ impl PublishTask {
                     shared.space.notify_waiters();
                 }
             }
-            self.give_output(path.sender());
+            self.give_output(&mut path);
             path.sender().is_over()
         };
         if is_up {
@@ -157,13 +157,13 @@ impl PublishTask {
     }
 
     /// Gives the application the sender's events and progress.
-    fn give_output(&self, sender: &mut Sender) {
-        while let Some(event) = sender.poll_event() {
+    fn give_output(&self, path: &mut SendPath) {
+        while let Some(event) = path.sender().poll_event() {
             tracing::debug!(stream = self.connection.subjects.stream(), ?event, "publisher");
             // A full queue means that the application does not take events.
             let _ = self.events.try_send(event);
         }
-        self.shared.update_progress(sender);
+        self.shared.update_progress(path);
     }
 
     /// Publishes the frames that wait for space. Polls a flush under way meanwhile: the flush may

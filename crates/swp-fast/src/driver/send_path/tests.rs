@@ -103,6 +103,19 @@ fn messages_gather_while_a_flush_is_owed_or_under_way_and_leave_in_one_frame() {
 }
 
 #[test]
+fn everything_counts_as_flushed_where_nothing_is_under_way() {
+    let mut setup = Setup::new();
+    setup.push(b"first");
+    setup.task_turn();
+    assert_eq!(setup.path.flushed_position(), None, "a flush is owed");
+    assert!(setup.path.start_flush());
+    assert_eq!(setup.path.flushed_position(), None, "a flush is under way");
+    setup.path.finish_flush();
+    let accepted = setup.outbox.lock().packer.accepted();
+    assert_eq!(setup.path.flushed_position(), Some(accepted));
+}
+
+#[test]
 fn a_flush_covers_what_was_sent_before_it_started() {
     let mut setup = Setup::new();
     let position = |setup: &Setup| setup.outbox.lock().packer.accepted();

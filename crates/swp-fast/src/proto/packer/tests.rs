@@ -215,7 +215,7 @@ fn frames_for_several_consumers_do_not_exceed_the_configured_size() {
 }
 
 #[test]
-fn holds_one_frame_is_false_for_blocks_and_fragments() {
+fn holds_one_frame_is_true_for_one_packed_frame_only() {
     let mut packer = packer(1 << 20);
     push(&mut packer, b"small");
     assert!(packer.holds_one_frame());

@@ -75,7 +75,7 @@ impl Sender {
     /// frames is released.
     fn write_block(&mut self, block: PackedBlock, end: Position) -> Result<Seq, WriteError> {
         self.check_write(block.longest_body())?;
-        let PackedBlock { mut bytes, bodies } = block;
+        let PackedBlock { mut bytes, bodies, .. } = block;
         let first = self.window.queue().next_seq();
         let room = bytes.as_mut();
         let mut starts = Vec::with_capacity(bodies.len());
