@@ -118,8 +118,8 @@ impl LossDetector {
         }
     }
 
-    /// Adds a missing frame that was sent once, at that time. Called in
-    /// ascending order within one walk of the queue.
+    /// Adds a missing frame that was sent once, at that time. Called in ascending
+    /// order within one walk.
     pub(super) fn add(&mut self, seq: Seq, sent_at: Time) {
         let sent = Sent { at: sent_at, order: 0 };
         self.missing.insert(seq, Missing { sent, retransmissions: 0, queued_at: None });
@@ -132,11 +132,6 @@ impl LossDetector {
         let sent = Sent { at: now, order: self.inbox_frames };
         self.missing.insert(seq, Missing { sent, retransmissions: 1, queued_at: None });
         self.retransmitted.push_back((sent, seq));
-    }
-
-    /// How many frames are missing.
-    pub(super) fn len(&self) -> usize {
-        self.missing.len()
     }
 
     /// Whether the frame is missing.

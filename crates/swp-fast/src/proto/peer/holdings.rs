@@ -22,6 +22,9 @@ pub(super) struct Holdings {
     /// The SACK ranges of the newest ack, or of the SYN. No frame in them is missing. While the
     /// consumer catches up, these frames are not sent.
     sack: SackRanges,
+    /// Where the evidence of the newest ack ended. Below this, every frame from `cumulative` on is
+    /// either in `sack` or missing. An ack that lists fewer ranges may end below `evidence_end`.
+    listed_end: Seq,
     newest_ack: Option<Seq>,
 }
 
@@ -34,6 +37,7 @@ impl Holdings {
             cumulative: start,
             evidence_end: start,
             sack,
+            listed_end: start,
             newest_ack: None,
         }
     }
@@ -92,11 +96,10 @@ impl Holdings {
         losses: &mut LossDetector,
         sent_at: impl Fn(Seq) -> Option<Time>,
     ) {
-        let (mut gap_start, mut gap_frames) = (self.cumulative, 0);
         let before = std::mem::replace(&mut self.sack, sack.clone());
+        let mut gap_start = self.cumulative;
         let mut known = before.iter().peekable();
         for (start, range_end) in sack.iter().chain(std::iter::once((end, end))) {
-            gap_frames += start.min(end).since(gap_start);
             // A new gap: no ack has told of these frames before.
             let mut seq = gap_start.max(self.evidence_end);
             while seq < start.min(end) {
@@ -113,32 +116,40 @@ impl Holdings {
             debug_assert!(!losses.is_any_missing(start, range_end));
             gap_start = range_end.max(gap_start);
         }
-        // Where the numbers agree, the same frames are missing. So most acks cost no second walk.
-        let agrees = end >= self.evidence_end && losses.len() as u64 == gap_frames;
-        if !agrees {
-            self.add_discarded(end.min(self.evidence_end), losses, sent_at);
-        }
+        // What the ack before listed may have been discarded, and of the frames behind that it said
+        // nothing. All other frames below `end` are known to be missing.
+        let known_end = end.min(self.evidence_end);
+        let silent = (self.listed_end.min(known_end), known_end);
+        self.add_discarded(before.iter().chain([silent]), known_end, losses, sent_at);
+        self.listed_end = end;
         self.evidence_end = self.evidence_end.max(end);
     }
 
-    /// Adds the frames below `end` that the newest ack does not list, though an ack has listed them
-    /// before: the consumer has discarded them. The earlier ack may be from before a rejoin, and
-    /// may have arrived after it.
+    /// Adds the frames of `ranges` below `end` that the newest ack does not list: the consumer has
+    /// discarded them since an ack listed them. That ack may be from before a rejoin, and may have
+    /// arrived after it. The ranges ascend.
     fn add_discarded(
         &self,
+        ranges: impl Iterator<Item = (Seq, Seq)>,
         end: Seq,
         losses: &mut LossDetector,
         sent_at: impl Fn(Seq) -> Option<Time>,
     ) {
+        let mut listed = self.sack.iter().peekable();
         let mut seq = self.cumulative;
-        for (start, range_end) in self.sack.iter().chain(std::iter::once((end, end))) {
-            while seq < start.min(end) {
+        for (start, range_end) in ranges {
+            seq = seq.max(start);
+            while seq < range_end.min(end) {
+                while listed.next_if(|&(_, listed_end)| listed_end <= seq).is_some() {}
+                if let Some(&(_, listed_end)) = listed.peek().filter(|(start, _)| *start <= seq) {
+                    seq = listed_end;
+                    continue;
+                }
                 if !losses.is_missing(seq) {
                     losses.add(seq, sent_at(seq).unwrap_or(Time::ZERO));
                 }
                 seq = seq.next();
             }
-            seq = seq.max(range_end);
         }
     }
 
@@ -154,7 +165,9 @@ impl Holdings {
         for (start, end) in sack.iter() {
             losses.note_arrived_range(start, end);
         }
-        self.add_discarded(self.evidence_end, losses, sent_at);
+        let all = (self.cumulative, self.evidence_end);
+        self.add_discarded(std::iter::once(all), self.evidence_end, losses, sent_at);
+        self.listed_end = self.evidence_end;
     }
 
     /// Moves the end of the evidence over the frames that are held, for a consumer that catches up:

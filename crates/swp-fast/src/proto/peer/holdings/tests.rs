@@ -90,3 +90,45 @@ fn frames_that_the_newest_ack_no_longer_lists_are_missing_again() {
     holdings.take_sack(&sack(&[(8, 12)]), seq(12), &mut losses, sent_at);
     assert_eq!(missing(&losses, 20), [5, 6, 7, 12, 13, 14, 15, 16, 17, 18]);
 }
+
+/// Below the end of an ack, the frames that it does not list are missing, whatever acks said before.
+#[test]
+fn the_newest_ack_decides_what_is_missing_below_its_end() {
+    let frames = 24;
+    let acks = proptest::collection::vec(
+        (proptest::collection::vec(proptest::bool::ANY, frames), 0..=frames, 0..3_usize),
+        1..12,
+    );
+    proptest::proptest!(|(acks in acks)| {
+        let mut holdings = Holdings::new(seq(0), SackRanges::default());
+        let mut losses = LossDetector::default();
+        let (mut cumulative, mut evidence) = (0, 0);
+        let mut model = vec![false; frames];
+        for (held, end, advance) in acks {
+            cumulative = (cumulative + advance).min(frames);
+            holdings.advance(seq(cumulative as u64));
+            losses.note_arrived_below(seq(cumulative as u64));
+            let end = end.max(cumulative);
+            evidence = evidence.max(end);
+            let listed = |at: usize| at > cumulative && at < end && held[at];
+            let mut ranges: Vec<(u64, u64)> = Vec::new();
+            for at in (0..frames).filter(|at| listed(*at)) {
+                match ranges.last_mut().filter(|range| range.1 == at as u64) {
+                    Some(range) => range.1 += 1,
+                    None => ranges.push((at as u64, at as u64 + 1)),
+                }
+            }
+            holdings.take_sack(&sack(&ranges), seq(end as u64), &mut losses, sent_at);
+            for at in 0..frames {
+                if at < cumulative {
+                    model[at] = false;
+                } else if at < end {
+                    model[at] = !listed(at);
+                }
+            }
+            let expected = (0..frames as u64).filter(|at| model[*at as usize]);
+            proptest::prop_assert_eq!(missing(&losses, frames as u64), expected.collect::<Vec<_>>());
+            proptest::prop_assert_eq!(holdings.evidence_end(), seq(evidence as u64));
+        }
+    });
+}
