@@ -9,20 +9,6 @@ use swp_fast::wire::{
     Preamble, Sealer, Seq, SessionId, VERSION, count_messages, encode_fragment, message_len,
 };
 
-pub(crate) const KINDS: [Kind; 11] = [
-    Kind::Data,
-    Kind::Fragment,
-    Kind::Ack,
-    Kind::Syn,
-    Kind::SynAck,
-    Kind::Probe,
-    Kind::Fin,
-    Kind::FinAck,
-    Kind::Closed,
-    Kind::Reset,
-    Kind::Announce,
-];
-
 /// The longest message for the assembler. It must hold no more than about this, whatever a fragment
 /// claims.
 const MAX_MESSAGE: u64 = 1 << 20;
@@ -45,7 +31,7 @@ pub fn frame_decode(data: &[u8]) {
 
 /// A frame with any body and checks that fit, and whether the frame must be accepted.
 fn sealed(sealer: &Sealer, mut u: Unstructured<'_>) -> arbitrary::Result<(Bytes, bool)> {
-    let kind = *u.choose(&KINDS)?;
+    let kind = *u.choose(Kind::ALL)?;
     let integrity = *u.choose(&[Integrity::Blake3, Integrity::Crc32c, Integrity::None])?;
     let session = SessionId(u64::arbitrary(&mut u)?);
     let epoch = u32::arbitrary(&mut u)?;

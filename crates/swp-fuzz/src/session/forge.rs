@@ -10,19 +10,7 @@ use swp_fast::wire::{
 };
 
 use super::{Trust, World};
-use crate::frames::{KINDS, put};
-
-const CODES: [ResetCode; 9] = [
-    ResetCode::Version,
-    ResetCode::StreamInUse,
-    ResetCode::Refused,
-    ResetCode::UnknownSession,
-    ResetCode::TimedOut,
-    ResetCode::Cancelled,
-    ResetCode::Protocol,
-    ResetCode::TooSlow,
-    ResetCode::Unavailable,
-];
+use crate::frames::put;
 
 impl World {
     /// Raw bytes, or a genuine frame that was changed on the way.
@@ -74,7 +62,7 @@ impl World {
                 sealer.seal_control(session, epoch, seq, &control)
             }
             _ => {
-                let kind = *u.choose(&KINDS)?;
+                let kind = *u.choose(Kind::ALL)?;
                 let kind = if u.ratio(3, 4)? { Kind::Data } else { kind };
                 let integrity =
                     *u.choose(&[Integrity::Blake3, Integrity::Crc32c, Integrity::None])?;
@@ -113,9 +101,12 @@ impl World {
 
     fn control(&self, u: &mut Unstructured<'_>) -> arbitrary::Result<Control> {
         let peer = self.peer(u)?;
-        Ok(match u.int_in_range(0..=8)? {
-            0 => Control::Ack(self.ack(u, peer)?),
-            1 => Control::Syn(Syn {
+        let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| !kind.is_data()).collect();
+        Ok(match *u.choose(&kinds)? {
+            // No control frame, so not among `kinds`.
+            Kind::Data | Kind::Fragment => return Err(arbitrary::Error::IncorrectFormat),
+            Kind::Ack => Control::Ack(self.ack(u, peer)?),
+            Kind::Syn => Control::Syn(Syn {
                 peer,
                 name: "\u{1b}[2J intruder".to_owned(),
                 tag: String::new(),
@@ -124,7 +115,7 @@ impl World {
                 max_message_bytes: self.count(u)?,
                 resume: if u.ratio(1, 3)? { Some(self.resume(u)?) } else { None },
             }),
-            2 => Control::SynAck(SynAck {
+            Kind::SynAck => Control::SynAck(SynAck {
                 peer,
                 start: self.seq(u)?,
                 start_bytes: self.count(u)?,
@@ -137,20 +128,22 @@ impl World {
                 generation: u.int_in_range(0..=3)?,
                 paces: bool::arbitrary(u)?,
             }),
-            3 => {
+            Kind::Probe => {
                 let peer = if bool::arbitrary(u)? { Some(peer) } else { None };
                 let (number, next) = (self.count(u)?, self.seq(u)?);
                 let (consumers, generation) = (u32::arbitrary(u)?, u.int_in_range(0..=3)?);
                 Control::Probe(Probe { peer, number, next, consumers, generation })
             }
-            4 => Control::Fin(Fin { end: self.seq(u)?, trailer: Bytes::from_static(b"forged") }),
-            5 => Control::FinAck(FinAck { peer }),
-            6 => Control::Closed(FinAck { peer }),
-            7 => {
-                let code = *u.choose(&CODES)?;
+            Kind::Fin => {
+                Control::Fin(Fin { end: self.seq(u)?, trailer: Bytes::from_static(b"forged") })
+            }
+            Kind::FinAck => Control::FinAck(FinAck { peer }),
+            Kind::Closed => Control::Closed(FinAck { peer }),
+            Kind::Reset => {
+                let code = *u.choose(ResetCode::ALL)?;
                 Control::Reset(Reset { peer, code, reason: "forged".to_owned() })
             }
-            _ => Control::Announce(Announce { peer, claiming: bool::arbitrary(u)? }),
+            Kind::Announce => Control::Announce(Announce { peer, claiming: bool::arbitrary(u)? }),
         })
     }
 
