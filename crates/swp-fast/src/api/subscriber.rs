@@ -63,11 +63,15 @@ impl Subscriber {
     }
 
     /// Returns where another consumer can resume in place of this one
-    /// ([`crate::SubscribeConfig::resume`]), even after this process died: after the last frame
-    /// that [`Self::recv_frame`] returned. For messages the point is of use only between frames and
-    /// between fragmented messages.
+    /// ([`crate::SubscribeConfig::resume`]), even after this process died: behind the last frame,
+    /// batch or message that was received.
+    ///
+    /// Returns `None` before the first of them, and while messages of a frame have been received in
+    /// part: with [`Self::next_batch`] and [`Self::recv_batch`] that never lasts. A frame of
+    /// [`Self::recv_frame`] can be a fragment. The message that it belongs to is resumed behind the
+    /// fragment.
     pub fn resume_point(&self) -> Option<Resume> {
-        self.shared.resume_point()
+        if self.current.is_empty() { self.shared.resume_point() } else { None }
     }
 
     /// Waits for messages and appends them to `into`: all of the next frame, without waiting for
@@ -173,8 +177,8 @@ impl Subscriber {
     /// in place of this one, from [`Self::resume_point`]. Returns when nothing more goes out.
     ///
     /// # Cancel safety
-    /// The subscriber detaches although the future is dropped after its first poll. A future that is
-    /// dropped before drops the subscriber, which tells the publisher.
+    /// The subscriber detaches although the future is dropped after its first poll. A future that
+    /// is dropped before drops the subscriber, which tells the publisher.
     pub async fn detach(self) {
         self.shared.detach();
         self.shared.ended().await;

@@ -74,6 +74,11 @@ impl BatchMessages {
         let packed = self.packed.take_rest();
         (whole.is_some() || !packed.is_empty()).then_some(Batch { whole, packed })
     }
+
+    /// Returns true if every message was taken.
+    pub fn is_empty(&self) -> bool {
+        self.whole.is_none() && self.packed.is_empty()
+    }
 }
 
 impl Iterator for BatchMessages {

@@ -260,9 +260,18 @@ impl Receiver {
     }
 
     /// Returns where another consumer could resume in this one's place: behind what was read.
-    /// Returns `None` before a publisher has accepted this consumer, and after a late join until a
-    /// message begins.
+    ///
+    /// Returns `None` before a publisher has accepted this consumer, after a late join until a
+    /// message begins, and while a batch or a fragmented message has been read in part: there is no
+    /// place in the stream then from which another consumer would read exactly what is left.
     pub fn resume_point(&self) -> Option<Resume> {
+        self.read_point().filter(|_| !self.messages.is_amid())
+    }
+
+    /// Returns the end of the frames that were read, also where a message or a batch of them is
+    /// not complete. Returns `None` before a publisher has accepted this consumer, and after a late
+    /// join until a message begins.
+    pub fn read_point(&self) -> Option<Resume> {
         let session = self.session.as_ref().filter(|_| self.reassembly.is_aligned())?;
         let Place { seq, offset } = self.reassembly.consumed();
         Some(Resume {

@@ -156,12 +156,12 @@ impl World {
         let mut moved = false;
         for _ in 0..most {
             let receiver = &self.consumers[index].receiver;
-            let Some(before) = receiver.resume_point() else { break };
+            let Some(before) = receiver.read_point() else { break };
             if receiver.has_ready() {
                 self.check_start(index, before.next.get());
             }
             let read = self.consumers[index].read(self.now);
-            let Some(after) = self.consumers[index].receiver.resume_point() else { break };
+            let Some(after) = self.consumers[index].receiver.read_point() else { break };
             bytes += after.next_bytes - before.next_bytes;
             moved |= after.next > before.next || read.is_some();
             let Some(read) = read else { break };

@@ -66,6 +66,11 @@ impl MessageReader {
         self.broken
     }
 
+    /// Returns true if a message or a batch has been read in part.
+    pub(super) fn is_amid(&self) -> bool {
+        self.assembler.is_open() || !self.rest.is_empty()
+    }
+
     /// Keeps a batch for [`Self::next_message`]. To be called when [`Self::take_rest`] has nothing
     /// left.
     pub(super) fn keep(&mut self, batch: Batch) {

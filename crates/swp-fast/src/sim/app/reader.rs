@@ -146,7 +146,7 @@ impl Reader {
     /// Returns the session of the frame that the application is to read now, if there is any.
     pub(in crate::sim) fn due(&self, now: Time, receiver: &Receiver) -> Option<SessionId> {
         let reads = !self.paused && !self.hung && self.next_read <= now && receiver.has_ready();
-        reads.then(|| receiver.resume_point()).flatten().map(|point| point.session)
+        reads.then(|| receiver.read_point()).flatten().map(|point| point.session)
     }
 
     /// Reads once, and returns the end of the frames consumed. One call can consume several frames,
@@ -158,7 +158,7 @@ impl Reader {
         stream: StreamView<'_>,
     ) -> Result<Seq, String> {
         let frames = stream.frames.ok_or("read a frame of a session in which none was sent")?;
-        let point = receiver.resume_point().ok_or("read before the stream began")?;
+        let point = receiver.read_point().ok_or("read before the stream began")?;
         let before = point.next;
         self.check_start(before, frames)?;
         if !self.amid_message {
@@ -269,5 +269,5 @@ impl Reader {
 
 /// The end of the frames that were consumed.
 fn consumed(receiver: &Receiver) -> Option<Seq> {
-    receiver.resume_point().map(|point| point.next)
+    receiver.read_point().map(|point| point.next)
 }

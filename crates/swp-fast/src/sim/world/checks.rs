@@ -81,7 +81,7 @@ impl World {
             consumer.reader.joins_at(start);
         }
         // Where a publisher was replaced, only frames of the epoch that let the consumer in count.
-        let joined = consumer.receiver.resume_point();
+        let joined = consumer.receiver.read_point();
         let ours = joined.is_some_and(|at| (at.session, at.epoch) == (label.session, label.epoch));
         if ours && label.from.is_some() {
             consumer.heard = Some(now);

@@ -28,6 +28,11 @@ impl Messages {
         let at = std::mem::replace(&mut self.at, self.body.len());
         self.body.slice(at..)
     }
+
+    /// Returns true if every message was read.
+    pub fn is_empty(&self) -> bool {
+        self.at == self.body.len()
+    }
 }
 
 impl Iterator for Messages {

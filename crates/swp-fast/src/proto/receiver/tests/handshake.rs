@@ -175,3 +175,22 @@ fn an_outage_of_the_bus_is_not_silence_of_the_publisher() {
     let over = run(&mut receiver, us(0));
     assert_eq!(over, ms(19_000));
 }
+
+#[test]
+fn there_is_no_resume_point_amid_a_batch_or_a_message() {
+    let mut receiver = joined(100, 100_000);
+    receiver.handle_frame(us(1), &frames().data(0, &[b"one", b"two"]));
+    receiver.handle_frame(us(1), &frames().fragment(1, 4, 0, b"ab"));
+    let next = |receiver: &Receiver| receiver.resume_point().map(|point| point.next);
+    assert_eq!(next(&receiver), Some(seq(0)));
+    assert!(receiver.read_message(us(2)).is_some());
+    assert_eq!(next(&receiver), None, "the second message would be lost");
+    assert!(receiver.read_message(us(2)).is_some());
+    assert_eq!(next(&receiver), Some(seq(1)));
+    assert!(receiver.read_message(us(2)).is_none());
+    assert_eq!(next(&receiver), None, "the fragment would make no message");
+    assert_eq!(receiver.read_point().map(|point| point.next), Some(seq(2)));
+    receiver.handle_frame(us(3), &frames().fragment(2, 4, 2, b"cd"));
+    assert!(receiver.read_message(us(4)).is_some());
+    assert_eq!(next(&receiver), Some(seq(3)));
+}
