@@ -182,7 +182,8 @@ impl PublishApp {
     fn write(&mut self, sender: &mut Sender) -> Result<bool, String> {
         let mut wrote = false;
         while sender.can_write() {
-            let Some(packed) = self.packer.take(true) else { break };
+            // The open frame leaves only where nothing else waits, as in the product.
+            let Some(packed) = self.packer.take(!wrote) else { break };
             sender.write(packed).map_err(|error| format!("a write was refused: {error}"))?;
             wrote = true;
         }
