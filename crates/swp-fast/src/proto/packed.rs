@@ -55,7 +55,7 @@ impl Packed {
     /// Returns the bytes that this keeps in memory while it waits.
     pub(super) fn len(&self) -> usize {
         match &self.content {
-            Content::Body(body) => body.buf.len() - MAX_HEADER,
+            Content::Body(body) => body.buf.len().saturating_sub(MAX_HEADER),
             Content::Whole(message) => message.len(),
             Content::Fragment { range, .. } => range.len(),
             Content::Block(block) => block.len(),

@@ -210,3 +210,13 @@ fn after_the_end_nothing_is_written() {
     assert_eq!(write(&mut sender, b"late"), Err(WriteError::Closed));
     assert_eq!(kinds(&poll(&mut sender, at(2))), [Kind::Fin]);
 }
+
+#[test]
+fn what_is_no_body_of_a_data_frame_is_refused() {
+    let mut sender = sender(PublishConfig::default());
+    let space = BytesMut::zeroed(MAX_HEADER);
+    for (kind, buf) in [(Kind::Data, BytesMut::new()), (Kind::Ack, space)] {
+        let written = sender.write(Packed::body(kind, buf, 1));
+        assert!(matches!(written, Err(WriteError::NotData)), "{kind:?}");
+    }
+}

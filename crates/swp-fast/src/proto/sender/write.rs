@@ -22,7 +22,7 @@ pub enum WriteError {
         /// The longest that fits.
         max: usize,
     },
-    /// A body for a consumer that catches up is not a data frame's, or has no space for a header.
+    /// The body is not of a data kind, or has no space for a header in front.
     #[error("this is not the body of a data frame")]
     NotData,
 }
@@ -62,7 +62,10 @@ impl Sender {
 
     fn write_body(&mut self, body: Body, end: Position) -> Result<Seq, WriteError> {
         let Body { kind, buf, messages } = body;
-        let body_len = buf.len().saturating_sub(MAX_HEADER);
+        if buf.len() < MAX_HEADER || !kind.is_data() {
+            return Err(WriteError::NotData);
+        }
+        let body_len = buf.len() - MAX_HEADER;
         self.check_write(body_len)?;
         let digest = self.config.integrity.digest(&buf[MAX_HEADER..]);
         let header = self.control.data_header(kind, self.window.queue().next_seq(), digest);
@@ -77,18 +80,18 @@ impl Sender {
         self.check_write(block.longest_body())?;
         let PackedBlock { mut bytes, bodies, .. } = block;
         let first = self.window.queue().next_seq();
-        let room = bytes.as_mut();
+        let buffer = bytes.as_mut();
         let mut starts = Vec::with_capacity(bodies.len());
         for (index, body) in bodies.iter().enumerate() {
             let known = body.digest.integrity() == self.config.integrity;
             let digest = match known {
                 true => body.digest,
-                false => self.config.integrity.digest(&room[body.range.clone()]),
+                false => self.config.integrity.digest(&buffer[body.range.clone()]),
             };
             let seq = first.advance(index as u64);
             let header = self.control.data_header(body.kind, seq, digest);
             let space_start = body.range.start - MAX_HEADER;
-            let space = &mut room[space_start..body.range.start];
+            let space = &mut buffer[space_start..body.range.start];
             starts.push(space_start + self.control.sealer().put_header(space, &header));
         }
         let (bytes, last) = (Bytes::from_owner(bytes), bodies.len().saturating_sub(1));
