@@ -209,7 +209,7 @@ fn late_join_from_the_start_gets_everything_from_the_source() {
         let outcome = world.run(MINUTES);
         assert!(outcome.is_complete(), "{outcome}");
         assert_eq!(outcome.consumers[2].delivered, 5_000, "{outcome}");
-        let caught_up = outcome.publishers[0].stats.caught_up_frames;
+        let caught_up = outcome.publishers[0].stats.past.caught_up_frames;
         assert!((1_900..3_500).contains(&caught_up), "{caught_up}: {outcome}");
     }
 }
@@ -228,7 +228,7 @@ fn catch_up_takes_no_more_than_its_share() {
     world.run_while(MINUTES, |world| world.outcome().publishers[0].stats.frames < 19_000);
     let outcome = world.outcome();
     let after = &outcome.publishers[0].stats;
-    let (live, past) = (after.frames - before.frames, after.caught_up_frames);
+    let (live, past) = (after.frames - before.frames, after.past.caught_up_frames);
     assert!(past > 300 && past * 7 < live, "{past} frames of the past beside {live} of the group");
     assert!(world.run(MINUTES).is_complete());
 }

@@ -258,7 +258,7 @@ fn consumer_that_was_timed_out_while_it_could_not_be_heard_resumes() {
     assert_eq!(outcome.consumers[0].delivered, outcome.consumers[1].delivered, "{outcome}");
     // Frames that the consumer heard were not sent again. It was timed out after 10 s at the
     // earliest.
-    let again = outcome.publishers[0].stats.caught_up_frames;
+    let again = outcome.publishers[0].stats.past.caught_up_frames;
     assert!((1..450).contains(&again), "{again} frames again: {outcome}");
     world.finish(0);
     let outcome = world.run(MINUTES);

@@ -74,8 +74,8 @@ impl Transfer {
         self.frames = stats.frames;
         self.retransmits = stats.retransmits;
         self.group_retransmits = stats.group_retransmits;
-        self.caught_up_frames = stats.caught_up_frames;
-        self.passed_over_frames = stats.passed_over_frames;
+        self.caught_up_frames = stats.past.caught_up_frames;
+        self.passed_over_frames = stats.past.passed_over_frames;
         self.rtt_ns = Rtt { p50: stats.rtt.p50_ns, p99: stats.rtt.p99_ns, max: stats.rtt.max_ns };
         self.dropped.extend(stats.dropped.by_cause());
         self.duplicates = stats.consumers.iter().map(|consumer| consumer.duplicates).sum();

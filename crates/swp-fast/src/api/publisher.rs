@@ -230,8 +230,8 @@ impl Publisher {
     /// consumed it. Further messages are refused.
     ///
     /// # Cancel safety
-    /// The stream finishes although the future is dropped after its first poll, unless the publisher
-    /// is dropped as well. Wait with [`Self::over`] then.
+    /// The stream finishes although the future is dropped after its first poll, unless the
+    /// publisher is dropped as well. Wait with [`Self::over`] then.
     ///
     /// # Errors
     /// Returns an error if the session ends first. Then not everything was delivered.

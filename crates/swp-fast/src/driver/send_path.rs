@@ -27,9 +27,9 @@ use crate::time::Time;
 pub(super) const FRAMES_PER_FLUSH: usize = 64;
 
 /// A turn that has handed this many frames to the link hands over no further retransmissions, and
-/// the rest leave after the next flush. Frames that the turn took from the packer are handed over in
-/// any case. Without this bound a consumer that catches up while the group is silent could fill the
-/// link with all that its credit allows.
+/// the rest leave after the next flush. Frames that the turn took from the packer are handed over
+/// in any case. Without this bound a consumer that catches up while the group is silent could fill
+/// the link with all that its credit allows.
 const FRAMES_PER_TURN: usize = 2 * FRAMES_PER_FLUSH;
 
 /// What a producer's thread takes: one frame, so that it never hashes a batch.
@@ -94,8 +94,8 @@ impl SendPath {
     }
 
     /// Takes from the packer what may be sent, at most `most` frames or blocks, and hands it to the
-    /// link with what else the sender has to send, up to [`FRAMES_PER_TURN`]. Takes nothing from the
-    /// packer while a flush is under way.
+    /// link with what else the sender has to send, up to [`FRAMES_PER_TURN`]. Takes nothing from
+    /// the packer while a flush is under way.
     ///
     /// The open frame is taken only where nothing else waits. Behind other frames it is filled
     /// while they are flushed, because a full frame is hashed faster.

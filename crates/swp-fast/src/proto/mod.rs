@@ -45,7 +45,7 @@ pub use packer::{Accepts, PackLimits, Packer, Position, Refused};
 pub use receiver::{ReadyFrame, Receiver, ReceiverError, ReceiverEvent};
 pub use rtt::RttSummary;
 pub use sender::{LostReason, Rewind, Sender, SenderError, SenderEvent, SenderIds, WriteError};
-pub use stats::{ConsumerStats, DropCounts, PublisherStats, SubscriberStats};
+pub use stats::{ConsumerStats, DropCounts, PastCounts, PublisherStats, SubscriberStats};
 
 use std::time::Duration;
 

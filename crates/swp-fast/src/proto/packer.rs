@@ -300,8 +300,8 @@ impl Packer {
         }
     }
 
-    /// Returns true if one frame of packed messages waits, and nothing else: a producer's thread can
-    /// hash that much. A message that was kept by reference is left to the publisher's task.
+    /// Returns true if one frame of packed messages waits, and nothing else: a producer's thread
+    /// can hash that much. A message that was kept by reference is left to the publisher's task.
     pub fn holds_one_frame(&self) -> bool {
         match self.queue.front() {
             None => !self.open.is_empty(),

@@ -121,15 +121,23 @@ pub struct PublisherStats {
     /// The generation of the group that data is sent to. It starts at 1, and grows each time that
     /// the group moves away from removed consumers that may still listen.
     pub generation: u32,
+    /// Frames from before a late join or a resumption.
+    pub past: PastCounts,
+    /// The id of the consumer that causes back-pressure now, by its credit or by its missing acks.
+    pub held_back_by: Option<u64>,
+    /// The consumers that take part or have finished.
+    pub consumers: Vec<ConsumerStats>,
+}
+
+/// What became of frames from before a late join or a resumption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PastCounts {
     /// Data frames sent again to consumers that catch up.
     pub caught_up_frames: u64,
     /// Data frames not sent, because every consumer held them when this publisher resumed the
     /// session.
     pub passed_over_frames: u64,
-    /// The id of the consumer that causes back-pressure now, by its credit or by its missing acks.
-    pub held_back_by: Option<u64>,
-    /// The consumers that take part or have finished.
-    pub consumers: Vec<ConsumerStats>,
 }
 
 /// A subscriber's counters.

@@ -122,7 +122,7 @@ impl Sender {
             frame.flatten().map(|frame| (id, frame))
         });
         if let Some((id, _)) = &found {
-            self.counters.stats.caught_up_frames += 1;
+            self.counters.stats.past.caught_up_frames += 1;
             self.catch_up.note_sent(*id);
         }
         self.count_behind();

@@ -66,7 +66,7 @@ impl Sender {
                 return;
             }
             self.window.skip();
-            self.counters.stats.passed_over_frames += 1;
+            self.counters.stats.past.passed_over_frames += 1;
             self.release();
         }
     }

@@ -91,7 +91,8 @@ fn frames_that_the_newest_ack_no_longer_lists_are_missing_again() {
     assert_eq!(missing(&losses, 20), [5, 6, 7, 12, 13, 14, 15, 16, 17, 18]);
 }
 
-/// Below the end of an ack, the frames that it does not list are missing, whatever acks said before.
+/// Below the end of an ack, the frames that it does not list are missing, whatever acks said
+/// before.
 #[test]
 fn the_newest_ack_decides_what_is_missing_below_its_end() {
     let frames = 24;
@@ -119,12 +120,8 @@ fn the_newest_ack_decides_what_is_missing_below_its_end() {
                 }
             }
             holdings.take_sack(&sack(&ranges), seq(end as u64), &mut losses, sent_at);
-            for at in 0..frames {
-                if at < cumulative {
-                    model[at] = false;
-                } else if at < end {
-                    model[at] = !listed(at);
-                }
+            for (at, missing) in model.iter_mut().enumerate().take(end) {
+                *missing = at >= cumulative && !listed(at);
             }
             let expected = (0..frames as u64).filter(|at| model[*at as usize]);
             proptest::prop_assert_eq!(missing(&losses, frames as u64), expected.collect::<Vec<_>>());
