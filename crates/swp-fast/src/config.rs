@@ -168,12 +168,13 @@ pub struct PublishConfig {
     /// body just past a [`HASH_RUN`] is hashed faster than one just below. Without blake3 32,648
     /// (see [`UNHASHED_BODY_LIMIT`]). 256 to 8 Mi.
     pub solo_frame_bytes: usize,
-    /// The bytes that may wait to be sent before `try_send` returns `Blocked`, and their cost in
-    /// memory. Default 1 MiB; at least `frame_bytes`.
+    /// The bytes that may wait to be sent before `try_send` returns `Blocked`. Counts bodies: a
+    /// frame can take up to four times its body in memory, and a message that is kept by reference
+    /// keeps its whole buffer. Default 1 MiB; at least `frame_bytes`.
     pub queue_bytes: usize,
     /// The bound of the retransmit queue: bytes sent and not yet held by every consumer. Default 32
     /// MiB, twice the default window of a consumer, so that the queue is not what limits the
-    /// stream. At least `frame_bytes`.
+    /// stream. Counts bodies, as `queue_bytes` does. At least `frame_bytes`.
     pub retained_bytes: u64,
     /// The bound of the retransmit queue in frames. Default 16,384 (about 2 MiB of bookkeeping).
     pub retained_frames: u64,

@@ -144,9 +144,8 @@ impl Packer {
             return Ok(self.accepted.advance());
         }
         self.seal_open();
-        if len > self.limits.body(self.shared) / 2 {
-            // The next message of this size would not fit beside it. A buffer of its own size
-            // leaves no frame half empty.
+        if self.limits.stands_alone(len, self.shared) {
+            // A buffer of its own size leaves no frame half empty.
             let end = self.accepted.advance();
             self.queue_body(encode_message(message), 1, end);
             return Ok(end);
@@ -199,12 +198,12 @@ impl Packer {
     /// # Errors
     /// The reason for which `push_block` would refuse the block.
     pub fn admit_block(&self, block: &PackedBlock) -> Result<(), Refused> {
+        if self.closed {
+            return Err(Refused::Closed);
+        }
         let (bytes, max) = (block.longest_body(), self.limits.max_body_bytes());
         if bytes > max {
             return Err(Refused::BodyTooLarge { bytes, max });
-        }
-        if self.closed {
-            return Err(Refused::Closed);
         }
         self.check_space(block.len())
     }

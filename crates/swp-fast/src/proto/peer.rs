@@ -1,7 +1,8 @@
 //! A consumer as the publisher's state machine sees it: what the consumer holds, what it allows,
 //! and which frames it misses.
 //!
-//! A [`Peer`] owns parts that do not know each other, and passes between them what an ack says:
+//! A [`Peer`] owns parts, and passes between them what an ack says. Only [`Holdings`] knows another
+//! part: it adds missing frames to the [`LossDetector`], and takes them out.
 //!
 //! | part | knows |
 //! |---|---|
@@ -52,8 +53,6 @@ pub(super) enum PeerState {
 pub(super) struct AckOutcome {
     /// A round-trip sample without ambiguity.
     pub(super) rtt: Option<Duration>,
-    /// The cumulative ack moved.
-    pub(super) advanced: bool,
     /// The ack says more of what arrived than was known.
     pub(super) news: bool,
 }
@@ -253,7 +252,7 @@ impl Peer {
         if !self.holdings.note_ack(seq) {
             // An older ack can still be right about what arrived, and about nothing else.
             self.advance(ack.cumulative);
-            return AckOutcome { rtt: None, advanced, news: advanced };
+            return AckOutcome { rtt: None, news: advanced };
         }
         self.take_counters(ack);
 
@@ -289,7 +288,7 @@ impl Peer {
         let sent_at = |seq| sent_at(catch_up, queue, seq);
         self.holdings.take_sack(&ack.sack, end, &mut self.losses, sent_at);
         self.detect_losses(now, ack_delay);
-        AckOutcome { rtt, advanced, news }
+        AckOutcome { rtt, news }
     }
 
     /// Time has passed, and missing frames may count as lost now.

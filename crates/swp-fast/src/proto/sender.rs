@@ -18,12 +18,12 @@
 //! | [`GroupMove`] | the generation of the group, and its next one |
 //! | [`CatchUpScheduler`] | when consumers that catch up get a frame |
 //! | [`ProbeSchedule`] | which probes are due, and the FIN |
-//! | [`StallWatch`] | which consumer the stream waits for |
+//! | [`StallWatch`] | which consumer the stream waits for, and whether the application has more |
 //! | [`ControlQueue`] | control frames that wait to be sent |
 //!
 //! The parts do not know each other. Each file of `impl Sender` holds what the sender does on one
 //! occasion, in terms of the parts: `acks`, `claim`, `join`, `leave`, `moves`, `catch_up`, `pace`,
-//! `transmit`, `retransmit`, `timers`, `outage` and `write`.
+//! `transmit`, `retransmit`, `timers`, `outage`, `stats` and `write`.
 
 mod acks;
 mod catch_up;

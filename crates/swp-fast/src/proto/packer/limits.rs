@@ -50,6 +50,13 @@ impl PackLimits {
         len <= self.message && message_len(len) <= self.solo_body
     }
 
+    /// Returns true if a packed message, encoded in `len` bytes, takes more than half a body: the
+    /// next message of this size would not fit beside it.
+    #[inline]
+    pub(super) fn stands_alone(&self, len: usize, shared: bool) -> bool {
+        len > self.body(shared) / 2
+    }
+
     /// Returns a length up to which every message is packed with others, in bytes. A message that
     /// is longer by a few bytes may be packed as well, because shorter lengths are encoded in fewer
     /// bytes.

@@ -66,10 +66,10 @@ fn the_first_ack_gives_a_round_trip_less_the_delay() {
     let answer = Ack { delay_us: 1_000, ..ack(3, &[], 2) };
     let outcome = take(&mut peer, 12, 1, &answer, &queue);
     let rtt = Some(Duration::from_millis(9));
-    assert_eq!(outcome, AckOutcome { rtt, advanced: true, news: true });
+    assert_eq!(outcome, AckOutcome { rtt, news: true });
     // The same ack again brings no news, and no second sample.
     let outcome = take(&mut peer, 14, 2, &answer, &queue);
-    assert_eq!(outcome, AckOutcome { rtt: None, advanced: false, news: false });
+    assert_eq!(outcome, AckOutcome { rtt: None, news: false });
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_retransmitted_frame_gives_no_round_trip() {
     take(&mut peer, 10, 1, &ack(2, &[(3, 9)], 8), &queue);
     assert_eq!(retransmitted(&mut peer, 10), [2]);
     let outcome = take(&mut peer, 20, 2, &ack(9, &[], 2), &queue);
-    assert_eq!(outcome, AckOutcome { rtt: None, advanced: true, news: true });
+    assert_eq!(outcome, AckOutcome { rtt: None, news: true });
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn an_older_ack_counts_only_for_what_arrived() {
     let (mut peer, queue) = (peer(), sent(10));
     take(&mut peer, 10, 5, &ack(2, &[(3, 9)], 8), &queue);
     let outcome = take(&mut peer, 11, 4, &ack(4, &[], 3), &queue);
-    assert_eq!(outcome, AckOutcome { rtt: None, advanced: true, news: true });
+    assert_eq!(outcome, AckOutcome { rtt: None, news: true });
     assert_eq!(peer.cumulative(), seq(4));
     assert!(!peer.losses.has_due());
 }

@@ -6,6 +6,16 @@ use crate::proto::peer::{NumberedAck, PeerState};
 use crate::time::Time;
 use crate::wire::{Ack, Control, FinAck, PeerId, Seq};
 
+/// What a FIN-ACK of a consumer means.
+enum FinAckOutcome {
+    /// The consumer cannot have finished yet.
+    Forged,
+    /// The consumer had finished before.
+    Again,
+    /// The consumer has finished now.
+    First { name: String },
+}
+
 impl Sender {
     pub(super) fn handle_ack(&mut self, now: Time, seq: Seq, ack: &Ack) {
         let Some(peer) = self.peers.get(ack.peer) else {
@@ -98,22 +108,23 @@ impl Sender {
         let unsent = self.window.unsent();
         let taken = self.peers.update(id, |peer| {
             peer.liveness_mut().note_heard(now);
-            // A consumer can have finished only when everything was sent. Any other FIN-ACK is
-            // forged.
-            if unsent < end || peer.cumulative().max(end) > unsent {
-                return None;
+            // A consumer can have finished only when everything was sent.
+            if unsent < end || peer.cumulative() > end {
+                return FinAckOutcome::Forged;
             }
-            let first = peer.is_unfinished();
-            if first {
-                peer.finish(end);
+            if !peer.is_unfinished() {
+                return FinAckOutcome::Again;
             }
-            Some(first.then(|| peer.identity().display()))
+            peer.finish(end);
+            FinAckOutcome::First { name: peer.identity().display() }
         });
         match taken {
             None => return self.answer_stranger(id),
-            Some(None) => return self.drop_as(|dropped| &mut dropped.forged),
-            Some(Some(None)) => {}
-            Some(Some(Some(name))) => self.events.push_back(SenderEvent::Finished { name }),
+            Some(FinAckOutcome::Forged) => return self.drop_as(|dropped| &mut dropped.forged),
+            Some(FinAckOutcome::Again) => {}
+            Some(FinAckOutcome::First { name }) => {
+                self.events.push_back(SenderEvent::Finished { name });
+            }
         }
         self.send_closed(id);
         self.release();

@@ -7,7 +7,7 @@ use super::{CatchUpScheduler, LostReason, Sender, WriteError};
 use crate::proto::peer::PeerState;
 use crate::proto::{Dest, Transmit};
 use crate::time::Time;
-use crate::wire::{Digest, Integrity, Kind, MAX_HEADER, PeerId, Seq};
+use crate::wire::{Digest, Kind, MAX_HEADER, PeerId, Seq};
 
 /// What is to be read again from the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,10 +75,7 @@ impl Sender {
             return Ok(());
         };
         let end_bytes = reread.end_bytes() + body_len as u64;
-        let integrity = self.config.integrity;
-        let digest = digest
-            .filter(|digest| digest.integrity() == integrity && integrity != Integrity::None)
-            .unwrap_or_else(|| integrity.digest(&buf[MAX_HEADER..]));
+        let digest = self.digest_of(digest, &buf[MAX_HEADER..]);
         let header = self.control.data_header(kind, rewind.from, digest);
         let frame = self.control.sealer().seal_data(buf, &header);
         self.peers.update(rewind.peer, |peer| peer.push_reread(frame, end_bytes));

@@ -70,3 +70,6 @@ impl ControlQueue {
         self.frames.retain(|transmit| transmit.to != Dest::Peer(id));
     }
 }
+
+#[cfg(test)]
+mod tests;

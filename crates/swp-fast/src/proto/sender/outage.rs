@@ -16,8 +16,6 @@ impl Sender {
             self.probes.request_all();
             if self.is_finishing() {
                 self.probes.request_fin();
-            } else {
-                self.probes.take_fin();
             }
         }
     }

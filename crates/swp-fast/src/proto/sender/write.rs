@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Sender, State};
 use crate::proto::Position;
 use crate::proto::packed::{Body, Encoded, Packed, PackedBlock};
-use crate::wire::{MAX_HEADER, Seq};
+use crate::wire::{Digest, MAX_HEADER, Seq};
 
 /// Why nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,11 +83,7 @@ impl Sender {
         let buffer = bytes.as_mut();
         let mut starts = Vec::with_capacity(bodies.len());
         for (index, body) in bodies.iter().enumerate() {
-            let known = body.digest.integrity() == self.config.integrity;
-            let digest = match known {
-                true => body.digest,
-                false => self.config.integrity.digest(&buffer[body.range.clone()]),
-            };
+            let digest = self.digest_of(Some(body.digest), &buffer[body.range.clone()]);
             let seq = first.advance(index as u64);
             let header = self.control.data_header(body.kind, seq, digest);
             let space_start = body.range.start - MAX_HEADER;
@@ -101,6 +97,14 @@ impl Sender {
             self.push_frame(frame, body.range.len(), body.messages, end);
         }
         Ok(first)
+    }
+
+    /// Returns the digest that the header carries: the known digest if it is of the session's kind.
+    /// Hashes the body otherwise.
+    pub(super) fn digest_of(&self, known: Option<Digest>, body: &[u8]) -> Digest {
+        let integrity = self.config.integrity;
+        let known = known.filter(|digest| digest.integrity() == integrity);
+        known.unwrap_or_else(|| integrity.digest(body))
     }
 
     fn check_write(&self, body_len: usize) -> Result<(), WriteError> {
