@@ -2,7 +2,7 @@
 
 use swp_fast::wire::Fragment;
 
-use super::fragments::{BodyError, Pieces};
+use super::fragments::{BodyError, FragmentOrder};
 use crate::record::put_bin_len;
 
 /// blake3 over all records of a stream in order: for each one a MessagePack `bin` marker with its
@@ -14,7 +14,7 @@ use crate::record::put_bin_len;
 #[derive(Debug, Clone, Default)]
 pub struct ContentDigest {
     hasher: blake3::Hasher,
-    parts: Pieces,
+    fragments: FragmentOrder,
 }
 
 impl ContentDigest {
@@ -27,7 +27,7 @@ impl ContentDigest {
     ///
     /// Refused, and not added, in the midst of a record's parts.
     pub fn update_body(&mut self, body: &[u8]) -> Result<(), BodyError> {
-        self.parts.between()?;
+        self.fragments.between()?;
         self.hasher.update(body);
         Ok(())
     }
@@ -36,7 +36,7 @@ impl ContentDigest {
     ///
     /// Refused, and not added, unless it is the next part of its record.
     pub fn update_fragment(&mut self, fragment: &Fragment) -> Result<(), BodyError> {
-        if self.parts.accept(fragment)?.first {
+        if self.fragments.accept(fragment)?.first {
             let mut marker = Vec::with_capacity(5);
             put_bin_len(&mut marker, fragment.total as usize);
             self.hasher.update(&marker);
@@ -45,7 +45,7 @@ impl ContentDigest {
         Ok(())
     }
 
-    /// Adds a record of which head and payload lie apart; `Pieces` are not in the midst of one.
+    /// Adds a record whose head and payload lie apart. No fragmented record is open.
     pub(super) fn update_record(&mut self, head: &[u8], payload: &[u8]) {
         let mut marker = Vec::with_capacity(5);
         put_bin_len(&mut marker, head.len() + payload.len());
@@ -54,17 +54,17 @@ impl ContentDigest {
 
     /// Whether a record in parts has begun and not ended.
     pub(super) fn in_record(&self) -> bool {
-        self.parts.is_open()
+        self.fragments.is_open()
     }
 
     /// Refuses to go on in the midst of a record's parts.
     pub(super) fn between(&self) -> Result<(), BodyError> {
-        self.parts.between()
+        self.fragments.between()
     }
 
     /// The digest of all that was added. Refused in the midst of a record's parts.
     pub fn finish(&self) -> Result<[u8; 32], BodyError> {
-        self.parts.between()?;
+        self.fragments.between()?;
         Ok(*self.hasher.finalize().as_bytes())
     }
 }

@@ -72,8 +72,11 @@
 pub const VERSION: u32 = 1;
 
 /// Blocks start at multiples of this many bytes, so that direct reads can fetch them. Part of the
-/// format: 4096 in version 1.
-pub use crate::disk::ALIGN;
+/// format.
+pub const ALIGN: usize = 4096;
+
+// Reads of whole blocks are aligned reads.
+const _: () = assert!(ALIGN.is_multiple_of(crate::disk::ALIGN));
 
 /// The longest block in bytes. It bounds the memory that a reader allocates for a block.
 pub const MAX_BLOCK: usize = 16 << 20;

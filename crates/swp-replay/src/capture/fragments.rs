@@ -47,9 +47,9 @@ pub enum BodyError {
     Total(u64),
 }
 
-/// How far the record in parts has come; parts arrive in order, without gap or overlap.
+/// How far a fragmented record has come. Its fragments arrive in order, without gap or overlap.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Pieces {
+pub(super) struct FragmentOrder {
     /// Whole length of the record and the offset of its next part.
     open: Option<(u64, u64)>,
 }
@@ -61,7 +61,7 @@ pub(super) struct Place {
     pub(super) last: bool,
 }
 
-impl Pieces {
+impl FragmentOrder {
     /// Whether a record has begun and not ended.
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()

@@ -105,8 +105,9 @@ impl OpenBlock {
         self.push(start, kind, facts, digest);
     }
 
-    /// Adds a part, in two parts, of a record of `total` bytes. No body is being packed.
-    pub(super) fn add_piece(&mut self, total: u64, offset: u64, part: [&[u8]; 2], time_ns: u64) {
+    /// Adds a fragment of a record of `total` bytes. The fragment's content is given as two slices.
+    /// No body is being packed.
+    pub(super) fn add_fragment(&mut self, total: u64, offset: u64, part: [&[u8]; 2], time_ns: u64) {
         let start = self.make_room();
         let len = part[0].len() + part[1].len();
         done(encode::write_uint(&mut self.bodies, total));

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use swp_fast::wire::{Fragment, Kind, Messages};
 
 use super::block::FrameEntry;
-use super::fragments::{BodyError, Pieces};
+use super::fragments::{BodyError, FragmentOrder};
 use crate::record::{MAX_RECORD, Record, RecordError};
 
 /// An encoded record. Its bytes are a slice of the block that it was in, and keep that block in memory;
@@ -42,7 +42,7 @@ pub struct Unpacker {
     next_seq: u64,
     messages: Messages,
     whole: Option<Result<Bytes, BodyError>>,
-    parts: Pieces,
+    fragments: FragmentOrder,
     assembled: Vec<u8>,
     skipped_messages: u64,
 }
@@ -62,7 +62,7 @@ impl Unpacker {
             next_seq: 0,
             messages: Messages::new(Bytes::new()),
             whole: None,
-            parts: Pieces::default(),
+            fragments: FragmentOrder::default(),
             assembled: Vec::new(),
             skipped_messages: 0,
         }
@@ -80,7 +80,7 @@ impl Unpacker {
         match entry.kind {
             Kind::Fragment => self.whole = self.part(&body).transpose(),
             _ => {
-                if self.parts.is_open() {
+                if self.fragments.is_open() {
                     self.give_up_record();
                 }
                 self.messages = Messages::new(body);
@@ -103,10 +103,10 @@ impl Unpacker {
     /// Takes a part; the record if it is whole with it.
     fn part(&mut self, body: &Bytes) -> Result<Option<Bytes>, BodyError> {
         let fragment = Fragment::decode(body)?;
-        if fragment.offset == 0 && self.parts.is_open() {
+        if fragment.offset == 0 && self.fragments.is_open() {
             self.give_up_record();
         }
-        let place = match self.parts.accept(&fragment) {
+        let place = match self.fragments.accept(&fragment) {
             Ok(place) => place,
             // Reading began in the middle, or the beginning was in a damaged block.
             Err(BodyError::NoBeginning { .. }) => {
@@ -122,7 +122,7 @@ impl Unpacker {
             }
         };
         if fragment.total > self.max_record as u64 {
-            self.parts.abandon();
+            self.fragments.abandon();
             return Err(BodyError::Total(fragment.total));
         }
         if place.first {
@@ -133,7 +133,7 @@ impl Unpacker {
     }
 
     fn give_up_record(&mut self) {
-        self.parts.abandon();
+        self.fragments.abandon();
         self.assembled = Vec::new();
     }
 }

@@ -136,7 +136,7 @@ impl CaptureWriter {
         self.tally.between()?;
         let len = record.encoded_len()?;
         if message_len(len) > self.options.body_bytes {
-            return self.append_in_pieces(record, len);
+            return self.append_fragmented(record, len);
         }
         if !self.block.takes(len, self.options.body_bytes) {
             self.end_packing()?;
@@ -149,7 +149,7 @@ impl CaptureWriter {
     }
 
     /// Adds a record that exceeds a body.
-    fn append_in_pieces(&mut self, record: &Record<'_>, len: usize) -> Result<(), WriteError> {
+    fn append_fragmented(&mut self, record: &Record<'_>, len: usize) -> Result<(), WriteError> {
         self.end_packing()?;
         let mut head = Vec::with_capacity(len - record.payload.len());
         record.put_head(&mut head);
@@ -165,7 +165,7 @@ impl CaptureWriter {
                 &head[start.min(head.len())..end.min(head.len())],
                 &record.payload[start.saturating_sub(head.len())..end.saturating_sub(head.len())],
             ];
-            self.block.add_piece(len as u64, start as u64, part, record.timestamp_ns);
+            self.block.add_fragment(len as u64, start as u64, part, record.timestamp_ns);
             frames += 1;
         }
         self.tally.record(record.timestamp_ns, record.subject, record.payload.len() as u64);

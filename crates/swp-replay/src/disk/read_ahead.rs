@@ -135,7 +135,8 @@ impl ReadAhead {
         let longest = extents.iter().map(|extent| extent.len).max();
         let buffer_bytes = longest.unwrap_or_default().max(ALIGN);
         let buffers = (options.memory_bytes / buffer_bytes).max(2);
-        // Each result in the channel holds a buffer, so a slot for each buffer is always enough.
+        // Each extent in the channel holds a buffer, and an error is the last result. So a slot for
+        // each buffer is always enough.
         let (out, reads) = mpsc::channel(buffers);
         let job = Job {
             extents,

@@ -43,7 +43,8 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Sends the blocks, then the trailer, and waits until the consumers hold everything.
+    /// Sends the blocks, then the trailer, and waits until the consumers have consumed
+    /// everything.
     pub(super) async fn play(&self, blocks: BlockReader) -> Result<(), Error> {
         self.send_all(blocks).await?;
         let totals = self.capture.totals();

@@ -2,13 +2,13 @@ use swp_fast::wire::{Fragment, MAX_HEADER, OpenFrame, encode_fragment};
 
 use super::*;
 
-fn fragments(record: &[u8], piece_len: usize) -> Vec<Fragment> {
+fn fragments(record: &[u8], part_len: usize) -> Vec<Fragment> {
     let cut = |(number, part): (usize, &[u8])| {
-        let offset = (number * piece_len) as u64;
+        let offset = (number * part_len) as u64;
         let body = encode_fragment(record.len() as u64, offset, part).split_off(MAX_HEADER);
         Fragment::decode(&body.freeze()).expect("decodes")
     };
-    record.chunks(piece_len).enumerate().map(cut).collect()
+    record.chunks(part_len).enumerate().map(cut).collect()
 }
 
 proptest! {
@@ -19,9 +19,9 @@ proptest! {
     ) {
         let mut digest = ContentDigest::new();
         let mut frame = OpenFrame::new(limit);
-        for (record, piece_len) in &records {
+        for (record, part_len) in &records {
             // Packed where it fits and chance says so, else in parts of a length that chance chose.
-            let wanted = piece_len % 3 != 0;
+            let wanted = part_len % 3 != 0;
             if wanted && (frame.push(record) || {
                 digest.update_body(frame.body()).expect("between records");
                 frame = OpenFrame::new(limit);
@@ -31,7 +31,7 @@ proptest! {
             }
             digest.update_body(frame.body()).expect("between records");
             frame = OpenFrame::new(limit);
-            for fragment in fragments(record, piece_len + 1) {
+            for fragment in fragments(record, part_len + 1) {
                 digest.update_fragment(&fragment).expect("in order");
             }
         }
@@ -42,7 +42,7 @@ proptest! {
 }
 
 #[test]
-fn pieces_that_do_not_follow_are_refused_and_change_nothing() {
+fn fragments_that_do_not_follow_are_refused_and_change_nothing() {
     let record = vec![5; 1000];
     let parts = fragments(&record, 300);
     let mut digest = ContentDigest::new();

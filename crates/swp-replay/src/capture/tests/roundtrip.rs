@@ -142,7 +142,7 @@ fn full_frames_pass_16_kib_and_full_blocks_make_nearly_1_mib() {
 }
 
 #[test]
-fn pieces_are_encoded_as_the_wire_does() {
+fn fragments_are_encoded_as_the_wire_does() {
     let scratch = Scratch::new();
     let records = owned([150_000]);
     let record = records[0].encoded();

@@ -196,7 +196,7 @@ fn bodies_that_carry_no_records_are_refused_and_not_counted() {
 }
 
 #[test]
-fn in_the_midst_of_a_record_only_its_next_piece_is_taken() {
+fn in_the_midst_of_a_record_only_its_next_fragment_is_taken() {
     let scratch = Scratch::new();
     let long = owned([300]).remove(0);
     let record = long.encoded();
@@ -221,7 +221,7 @@ fn in_the_midst_of_a_record_only_its_next_piece_is_taken() {
 }
 
 #[test]
-fn a_piece_that_does_not_follow_ends_the_recording() {
+fn a_fragment_that_does_not_follow_ends_the_recording() {
     let scratch = Scratch::new();
     let record = owned([300]).remove(0).encoded();
     let mut writer = create(&scratch.path("a"));
@@ -232,7 +232,7 @@ fn a_piece_that_does_not_follow_ends_the_recording() {
 }
 
 #[test]
-fn a_record_whose_front_comes_in_small_pieces_is_counted() {
+fn a_record_whose_front_comes_in_small_fragments_is_counted() {
     let scratch = Scratch::new();
     let records = owned([400]);
     let record = records[0].encoded();
