@@ -90,37 +90,37 @@ async fn exact_under(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn loss() -> Result<(), Failure> {
+async fn messages_survive_lost_frames() -> Result<(), Failure> {
     let faults = Faults { drop: 0.01, ..Faults::default() };
     exact_under(faults, |counts| vec![counts.dropped]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn duplication() -> Result<(), Failure> {
+async fn messages_arrive_once_where_frames_are_duplicated() -> Result<(), Failure> {
     let faults = Faults { duplicate: 0.02, ..Faults::default() };
     exact_under(faults, |counts| vec![counts.duplicated]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reordering() -> Result<(), Failure> {
+async fn messages_keep_their_order_where_frames_do_not() -> Result<(), Failure> {
     let faults = Faults { reorder: 0.02, ..Faults::default() };
     exact_under(faults, |counts| vec![counts.reordered]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn corruption() -> Result<(), Failure> {
+async fn messages_are_whole_where_frames_are_corrupted() -> Result<(), Failure> {
     let faults = Faults { corrupt: 0.02, ..Faults::default() };
     exact_under(faults, |counts| vec![counts.corrupted]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn delay() -> Result<(), Failure> {
+async fn messages_survive_delayed_frames() -> Result<(), Failure> {
     let faults = Faults { delay: 0.01, ..Faults::default() };
     exact_under(faults, |counts| vec![counts.delayed]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_at_once() -> Result<(), Failure> {
+async fn messages_survive_all_faults_of_frames_at_once() -> Result<(), Failure> {
     let each = |counts: &Counts| counts.by_kind()[..5].iter().map(|(_, count)| *count).collect();
     exact_under(Faults::all(0.01), each).await
 }
@@ -139,7 +139,7 @@ async fn crc32c_finds_flipped_bits() -> Result<(), Failure> {
 /// Retransmissions go to the consumer that missed the frame. The other consumer gets the stream
 /// once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lossy_consumer_beside_a_good_one() -> Result<(), Failure> {
+async fn a_lossy_consumer_and_a_good_consumer_both_get_everything() -> Result<(), Failure> {
     let server = NatsServer::start()?;
     let proxy = ChaosProxy::start(server.port(), 1)?;
     let (good, lossy) = (endpoint_at(&[server.url()]).await?, endpoint_at(&[proxy.url()]).await?);
@@ -167,7 +167,7 @@ async fn a_lossy_consumer_beside_a_good_one() -> Result<(), Failure> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_cut_on_either_side() -> Result<(), Failure> {
+async fn connections_cut_on_either_side_lose_nothing() -> Result<(), Failure> {
     let mut chaos = Chaos::start(5, small_frames()).await?;
     let sending = send(&chaos.publisher, COUNT);
     for part in 0..6 {
@@ -185,7 +185,7 @@ async fn connections_cut_on_either_side() -> Result<(), Failure> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cuts_and_a_restart_amid_all_other_faults() -> Result<(), Failure> {
+async fn cuts_and_a_restart_amid_all_other_faults_lose_nothing() -> Result<(), Failure> {
     let mut chaos = Chaos::start(6, small_frames()).await?;
     chaos.set_faults(&Faults::all(0.01));
     let sending = send(&chaos.publisher, COUNT);
@@ -200,7 +200,7 @@ async fn cuts_and_a_restart_amid_all_other_faults() -> Result<(), Failure> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_refused_for_a_while() -> Result<(), Failure> {
+async fn connections_refused_for_a_while_lose_nothing() -> Result<(), Failure> {
     let mut chaos = Chaos::start(7, small_frames()).await?;
     let sending = send(&chaos.publisher, COUNT);
     receive(&mut chaos.subscriber, 0..COUNT / 2).await?;
@@ -214,7 +214,7 @@ async fn connections_refused_for_a_while() -> Result<(), Failure> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn publisher_and_consumer_are_stalled_for_a_while() -> Result<(), Failure> {
+async fn a_stall_of_publisher_and_consumer_loses_nothing() -> Result<(), Failure> {
     let mut chaos = Chaos::start(8, small_frames()).await?;
     let sending = send(&chaos.publisher, COUNT);
     for part in 0..2 {

@@ -29,7 +29,7 @@ fn close_behind() -> SubscribeConfig {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_killed_again_and_again() -> Result<(), Failure> {
+async fn a_broker_killed_again_and_again_loses_nothing() -> Result<(), Failure> {
     let mut server = NatsServer::start()?;
     let (here, there) = (endpoint_at(&[server.url()]).await?, endpoint_at(&[server.url()]).await?);
     let (publisher, mut subscriber) =
@@ -47,7 +47,8 @@ async fn a_broker_killed_again_and_again() -> Result<(), Failure> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_killed_before_the_handshake_and_before_the_end() -> Result<(), Failure> {
+async fn a_broker_killed_before_the_handshake_and_before_the_end_loses_nothing()
+-> Result<(), Failure> {
     let mut server = NatsServer::start()?;
     let (here, there) = (endpoint_at(&[server.url()]).await?, endpoint_at(&[server.url()]).await?);
     let publisher = here.publish("s", PublishConfig::default()).await?;
@@ -96,7 +97,7 @@ async fn a_broker_that_does_not_come_back_ends_both_sessions() -> Result<(), Fai
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_paused_for_a_while() -> Result<(), Failure> {
+async fn a_broker_that_is_paused_for_a_while_loses_nothing() -> Result<(), Failure> {
     let mut server = NatsServer::start()?;
     let (here, there) = (endpoint_at(&[server.url()]).await?, endpoint_at(&[server.url()]).await?);
     let (publisher, mut subscriber) =
@@ -139,12 +140,12 @@ async fn a_stopped_consumer_is_cut_off(line: &str, verdict: &str) -> Result<(), 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn max_pending_of_1_mib_and_a_stopped_consumer() -> Result<(), Failure> {
+async fn a_consumer_cut_off_at_max_pending_gets_everything_later() -> Result<(), Failure> {
     a_stopped_consumer_is_cut_off("max_pending: 1MB", "Slow Consumer Detected").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn write_deadline_of_1_s_and_a_stopped_consumer() -> Result<(), Failure> {
+async fn a_consumer_cut_off_at_the_write_deadline_gets_everything_later() -> Result<(), Failure> {
     a_stopped_consumer_is_cut_off("write_deadline: \"1s\"", "WriteDeadline of 1s exceeded").await
 }
 
@@ -170,7 +171,7 @@ async fn a_window_within_max_pending_is_never_cut_off() -> Result<(), Failure> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_skips_a_slow_consumer() -> Result<(), Failure> {
+async fn what_a_broker_skips_for_a_slow_consumer_arrives_later() -> Result<(), Failure> {
     let server = NatsServer::builder()
         .config_line("no_fast_producer_stall: true")
         .config_line("max_pending: 4MB")
@@ -286,7 +287,7 @@ async fn clients_of_a_lame_duck_reconnect_when_it_is_back_on_its_port() -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_that_loses_the_node_of_publisher_and_consumer() -> Result<(), Failure> {
+async fn a_cluster_that_loses_the_node_of_both_sides_loses_no_message() -> Result<(), Failure> {
     let mut cluster = NatsCluster::start(3)?;
     let mut urls = cluster.urls();
     let here = endpoint_at(&urls).await?;

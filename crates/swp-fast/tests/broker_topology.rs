@@ -51,7 +51,7 @@ async fn transfer(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn consumers_at_all_nodes_of_a_cluster_that_loses_one() -> Result<(), Failure> {
+async fn consumers_at_all_nodes_get_everything_though_one_node_is_lost() -> Result<(), Failure> {
     let mut cluster = NatsCluster::start(3)?;
     let mut urls = cluster.urls();
     let here = endpoint_at(&urls).await?;
@@ -65,7 +65,7 @@ async fn consumers_at_all_nodes_of_a_cluster_that_loses_one() -> Result<(), Fail
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn consumers_behind_a_leaf_node_and_at_the_hub() -> Result<(), Failure> {
+async fn consumers_behind_a_leaf_node_and_at_the_hub_get_everything() -> Result<(), Failure> {
     let hub = NatsServer::builder().takes_leaves().start()?;
     let leaf = NatsServer::builder().leaf_of(&hub).start()?;
     let here = endpoint_at(&[hub.url()]).await?;
@@ -78,7 +78,7 @@ async fn consumers_behind_a_leaf_node_and_at_the_hub() -> Result<(), Failure> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_publisher_behind_a_leaf_node_that_is_restarted() -> Result<(), Failure> {
+async fn a_restart_of_the_publishers_leaf_node_loses_nothing() -> Result<(), Failure> {
     let hub = NatsServer::builder().takes_leaves().start()?;
     let mut leaf = NatsServer::builder().leaf_of(&hub).start()?;
     let here = endpoint_at(&[leaf.url()]).await?;
