@@ -1,6 +1,6 @@
 //! The process of an endpoint: what arrives waits here until the process runs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::sim::network::Delivery;
 use crate::time::Time;
@@ -47,5 +47,12 @@ impl Process {
             false => self.overflowed += 1,
         }
         fits
+    }
+
+    /// Returns true if two copies of one data frame wait.
+    pub(super) fn queues_copies(&self) -> bool {
+        let labels = self.inbox.iter().filter_map(|delivery| delivery.label);
+        let mut seen = BTreeSet::new();
+        labels.filter(|label| label.kind.is_data()).any(|label| !seen.insert(label.seq))
     }
 }
