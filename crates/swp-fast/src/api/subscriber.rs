@@ -155,7 +155,7 @@ impl Subscriber {
     /// # Errors
     /// Returns an error if the session failed, or if its end was not reached.
     pub async fn close(self) -> Result<(), ReceiveError> {
-        self.shared.close()?;
+        self.shared.close(self.current.is_empty())?;
         self.shared.ended().await;
         Ok(())
     }
@@ -200,7 +200,7 @@ impl Stream for Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        self.shared.handle_dropped();
+        self.shared.handle_dropped(self.current.is_empty());
     }
 }
 

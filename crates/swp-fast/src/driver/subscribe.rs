@@ -161,13 +161,13 @@ impl SubscribeShared {
     }
 
     /// Confirms the end of the stream to the publisher. Cancels the session where the end was not
-    /// reached.
-    pub(crate) fn close(&self) -> Result<(), SubscribeFailure> {
+    /// reached, or where the application has not `read_all` messages of the last batch.
+    pub(crate) fn close(&self, read_all: bool) -> Result<(), SubscribeFailure> {
         let mut receiver = lock(&self.receiver);
         if let Some(error) = self.failure(&receiver) {
             return Err(error);
         }
-        let at_end = receiver.at_end();
+        let at_end = read_all && receiver.at_end();
         if at_end {
             receiver.close(self.clock.now());
         } else {
@@ -190,10 +190,10 @@ impl SubscribeShared {
         self.waker.wake_task();
     }
 
-    /// The application has dropped its handle.
-    pub(crate) fn handle_dropped(&self) {
+    /// The application has dropped its handle. It had `read_all` messages of the last batch or not.
+    pub(crate) fn handle_dropped(&self, read_all: bool) {
         let mut receiver = lock(&self.receiver);
-        match (receiver.at_end(), self.confirm_end) {
+        match (read_all && receiver.at_end(), self.confirm_end) {
             (true, ConfirmEnd::WhenRead) => receiver.close(self.clock.now()),
             // `close` was called, and its future was dropped.
             (true, ConfirmEnd::Explicitly) if receiver.is_confirmed() => {}

@@ -189,7 +189,7 @@ impl Receiver {
                 Err(error) => self.fail_messages(error),
             }
         }
-        if self.at_end()
+        if self.has_read_all_frames()
             && let Err(error) = self.messages.end()
         {
             self.fail_messages(error);
@@ -215,10 +215,15 @@ impl Receiver {
         self.reassembly.has_ready()
     }
 
-    /// Returns true if the stream has been read to its end. [`Self::close`] is due then. False for
-    /// good if the last frames did not make up messages: the session has failed then.
+    /// Returns true if the stream has been read to its end, with every message of its last batch.
+    /// [`Self::close`] is due then. False for good if the last frames did not make up messages: the
+    /// session has failed then.
     pub fn at_end(&self) -> bool {
-        self.end.is_reached(self.reassembly.consumed().seq) && !self.messages.is_broken()
+        self.has_read_all_frames() && !self.messages.is_amid() && !self.messages.is_broken()
+    }
+
+    fn has_read_all_frames(&self) -> bool {
+        self.end.is_reached(self.reassembly.consumed().seq)
     }
 
     /// Returns true if [`Self::close`] has confirmed the end. The FIN-ACK may still have to leave.

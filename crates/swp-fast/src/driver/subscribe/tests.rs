@@ -82,8 +82,8 @@ async fn dropping_after_close_takes_nothing_back() {
     let shared = joined(ConfirmEnd::Explicitly).await;
     give_fin(&shared, 0);
     assert!(matches!(read(&shared), Poll::Ready(None)));
-    assert!(shared.close().is_ok());
-    shared.handle_dropped();
+    assert!(shared.close(true).is_ok());
+    shared.handle_dropped(true);
     assert_eq!(sent(&shared), [Kind::FinAck]);
 }
 
@@ -92,6 +92,23 @@ async fn dropping_without_close_tells_the_publisher() {
     let shared = joined(ConfirmEnd::Explicitly).await;
     give_fin(&shared, 0);
     assert!(matches!(read(&shared), Poll::Ready(None)));
-    shared.handle_dropped();
+    shared.handle_dropped(true);
     assert_eq!(sent(&shared), [Kind::Reset]);
+}
+
+#[tokio::test]
+async fn the_end_is_not_confirmed_while_messages_are_unread() {
+    for closes in [true, false] {
+        let shared = joined(ConfirmEnd::WhenRead).await;
+        give(&shared, &frames().data(0, &[b"one", b"two"]));
+        give_fin(&shared, 1);
+        let batch = shared.poll_read(&mut Context::from_waker(Waker::noop()), Receiver::read_batch);
+        assert!(matches!(batch, Poll::Ready(Some(Ok(_)))));
+        if closes {
+            assert!(shared.close(false).is_err());
+        } else {
+            shared.handle_dropped(false);
+        }
+        assert!(sent(&shared).contains(&Kind::Reset));
+    }
 }

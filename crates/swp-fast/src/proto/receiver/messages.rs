@@ -54,11 +54,11 @@ impl MessageReader {
     /// # Errors
     /// If a message has begun and not ended. [`Self::is_broken`] is true then.
     pub(super) fn end(&mut self) -> Result<(), ReceiverError> {
-        self.broken |= self.assembler.is_open();
-        match self.assembler.is_open() {
-            true => Err(ReceiverError::Protocol("the stream ended amid a fragmented message")),
-            false => Ok(()),
+        if self.broken || !self.assembler.is_open() {
+            return Ok(());
         }
+        self.broken = true;
+        Err(ReceiverError::Protocol("the stream ended amid a fragmented message"))
     }
 
     /// Returns true if a frame was refused, so that messages behind it would have a gap.

@@ -127,3 +127,14 @@ fn a_stream_whose_last_frames_make_no_message_fails_and_never_reaches_its_end() 
         }
     }
 }
+
+#[test]
+fn the_end_is_not_reached_amid_the_last_batch() {
+    let mut receiver = joined(100, 100_000);
+    receiver.handle_frame(us(1), &frames().data(0, &[b"one", b"two"]));
+    receiver.handle_frame(us(1), &control(&fin(1)));
+    assert!(receiver.read_message(us(2)).is_some() && !receiver.at_end());
+    receiver.close(us(2));
+    assert!(!receiver.is_confirmed());
+    assert!(receiver.read_message(us(3)).is_some() && receiver.at_end());
+}
