@@ -86,6 +86,8 @@ pub(crate) struct Ledger {
     boundary: u64,
     /// Ends of what was not written whole, and whether each is a message.
     ends: VecDeque<(u64, bool)>,
+    /// The end of the last message that was accepted.
+    last_message: u64,
     messages_accepted: u64,
     messages_confirmed: u64,
     messages_queued: u64,
@@ -102,7 +104,9 @@ impl Ledger {
         self.messages_accepted += 1;
         self.messages_queued += 1;
         self.largest = self.largest.max(size);
-        self.accept(bytes, true)
+        self.accept(bytes, true);
+        self.last_message = self.accepted;
+        Position(self.accepted)
     }
 
     /// Notes that a line of the protocol was queued.
@@ -110,10 +114,9 @@ impl Ledger {
         self.accept(bytes, false);
     }
 
-    fn accept(&mut self, bytes: usize, message: bool) -> Position {
+    fn accept(&mut self, bytes: usize, message: bool) {
         self.accepted += bytes as u64;
         self.ends.push_back((self.accepted, message));
-        Position(self.accepted)
     }
 
     /// Notes that the last line that was queued is a `PING`.
@@ -213,9 +216,9 @@ impl Ledger {
         self.marks.front().map(|mark| mark.purpose)
     }
 
-    /// Returns the position of everything that was accepted so far.
+    /// Returns the position of the last message that was accepted.
     pub(crate) fn end(&self) -> Position {
-        Position(self.accepted)
+        Position(self.last_message)
     }
 
     /// Returns the size of the largest message that is not confirmed.

@@ -25,6 +25,7 @@ mod tests;
 use bytes::{Buf, Bytes, BytesMut};
 
 pub use self::error::ParseError;
+pub(crate) use self::error::shown;
 use self::{buffer::ReadBuffer, line::Line};
 use crate::message::{Message, Parts};
 

@@ -1,0 +1,184 @@
+//! The socket in two halves. The connection's task reads. Every thread may write, without waiting.
+//!
+//! With TLS both halves share the state of the encryption behind a lock.
+
+use std::{
+    io::{self, BufRead, IoSlice, Read, Write},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::AsyncReadExt,
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+use tokio_rustls::rustls::ClientConnection;
+
+/// How many bytes TLS encrypts at a time and keeps until the socket takes them.
+const TLS_BUFFER_BYTES: usize = 256 << 10;
+
+type Tls = Arc<Mutex<ClientConnection>>;
+
+/// The half that reads.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    tcp: OwnedReadHalf,
+    tls: Option<Tls>,
+}
+
+/// The half that writes.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    tcp: OwnedWriteHalf,
+    tls: Option<Tls>,
+}
+
+pub(crate) fn plain(tcp: TcpStream) -> (Inbound, Outbound) {
+    let (read, write) = tcp.into_split();
+    (Inbound { tcp: read, tls: None }, Outbound { tcp: write, tls: None })
+}
+
+pub(crate) fn encrypted(tcp: TcpStream, mut state: ClientConnection) -> (Inbound, Outbound) {
+    state.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+    let tls = Arc::new(Mutex::new(state));
+    let (read, write) = tcp.into_split();
+    (Inbound { tcp: read, tls: Some(Arc::clone(&tls)) }, Outbound { tcp: write, tls: Some(tls) })
+}
+
+/// The state stays usable: nothing that runs under the lock panics between two changes to it.
+fn lock(tls: &Tls) -> MutexGuard<'_, ClientConnection> {
+    tls.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inbound {
+    /// Appends what the server has sent to `buffer`, at most its spare capacity. Returns the number
+    /// of bytes, which is 0 at the end of the connection.
+    ///
+    /// Cancel safe: bytes are either in the buffer or not read.
+    pub(crate) async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        let Some(tls) = &self.tls else { return self.tcp.read_buf(buffer).await };
+        loop {
+            if let Some(count) = take_plaintext(&mut lock(tls), buffer)? {
+                return Ok(count);
+            }
+            self.tcp.readable().await?;
+            let mut tls = lock(tls);
+            match tls.read_tls(&mut Now(&self.tcp)) {
+                Ok(_) => {
+                    tls.process_new_packets().map_err(io::Error::other)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Returns the socket to be encrypted, from both halves of a plain one.
+    pub(crate) fn reunite(self, outbound: Outbound) -> io::Result<TcpStream> {
+        self.tcp.reunite(outbound.tcp).map_err(io::Error::other)
+    }
+}
+
+/// Moves decrypted bytes to `buffer`. Returns `None` if there are none yet, and 0 at the end.
+fn take_plaintext(tls: &mut ClientConnection, buffer: &mut BytesMut) -> io::Result<Option<usize>> {
+    let start = buffer.len();
+    loop {
+        let spare = buffer.capacity() - buffer.len();
+        let mut reader = tls.reader();
+        let end = match reader.fill_buf() {
+            Ok([]) => true,
+            Ok(bytes) if spare > 0 => {
+                let count = bytes.len().min(spare);
+                buffer.extend_from_slice(&bytes[..count]);
+                reader.consume(count);
+                continue;
+            }
+            Ok(_) => false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            // The server left without saying so in TLS, as a server does that is killed.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => true,
+            Err(error) => return Err(error),
+        };
+        let count = buffer.len() - start;
+        return Ok((count > 0 || end).then_some(count));
+    }
+}
+
+impl Outbound {
+    /// Writes what the socket takes at once. Returns the number of bytes.
+    ///
+    /// With TLS, bytes count as written once they are encrypted. At most 256 KiB of those wait for
+    /// the socket; while some do, this fails with `WouldBlock`.
+    pub(crate) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Some(tls) = &self.tls else { return self.tcp.try_write_vectored(slices) };
+        let mut tls = lock(tls);
+        flush(&mut tls, &self.tcp)?;
+        let count = tls.writer().write_vectored(slices)?;
+        match flush(&mut tls, &self.tcp) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(count),
+        }
+    }
+
+    /// Hands encrypted bytes to the socket. Fails with `WouldBlock` if some are left.
+    pub(crate) fn try_flush(&self) -> io::Result<()> {
+        match &self.tls {
+            Some(tls) => flush(&mut lock(tls), &self.tcp),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the socket may take more. Cancel safe.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        self.tcp.writable().await
+    }
+
+    /// Writes all of `bytes`. Not cancel safe: a part may have been written.
+    pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        loop {
+            let step = match bytes.is_empty() {
+                true => self.try_flush().map(|()| 0),
+                false => self.try_write(&[IoSlice::new(bytes)]),
+            };
+            match step {
+                Ok(_) if bytes.is_empty() => return Ok(()),
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn flush(tls: &mut ClientConnection, tcp: &OwnedWriteHalf) -> io::Result<()> {
+    while tls.wants_write() {
+        tls.write_tls(&mut Now(tcp))?;
+    }
+    Ok(())
+}
+
+/// Half a socket as a blocking one that fails with `WouldBlock` where it would have to wait.
+struct Now<'a, T>(&'a T);
+
+impl Read for Now<'_, OwnedReadHalf> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+}
+
+impl Write for Now<'_, OwnedWriteHalf> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
