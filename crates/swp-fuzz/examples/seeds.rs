@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     frames(&folder(&root, "frame_decode")?)?;
     worlds(&folder(&root, "session")?)?;
     captures(&folder(&root, "capture_read")?)?;
+    servers(&folder(&root, "server_ops")?)?;
     Ok(())
 }
 
@@ -151,6 +152,39 @@ fn worlds(folder: &Path) -> std::io::Result<()> {
         fs::write(folder.join(format!("world-{seed}")), input)?;
     }
     Ok(())
+}
+
+/// What a server may send, each in reads of seven bytes.
+const SERVERS: [(&str, &[u8]); 16] = [
+    ("info", b"INFO {\"max_payload\":1048576,\"headers\":true}\r\nPING\r\n"),
+    ("message", b"MSG a.b 1 5\r\nhello\r\nPONG\r\n"),
+    ("reply", b"MSG a.b 1 r.1 0\r\n\r\nMSG a 12 r 1\r\nx\r\n"),
+    ("header", b"HMSG a 1 18 20\r\nNATS/1.0\r\nK: v\r\n\r\nhi\r\n"),
+    ("header-and-reply", b"HMSG a 1 r 12 12\r\nNATS/1.0\r\n\r\n\r\n"),
+    ("lone-cr", b"HMSG a 1 16 17\r\nNATS/1.0\r\na\rb\r\nx\r\n"),
+    ("odd-status", b"HMSG a\xff 1 12 12\r\nNATS/1.0 5\r\n\r\n"),
+    ("unknown", b"+OK\r\nWHAT\r\n\r\nMSG a 1 1\r\nx\r\n"),
+    ("publish-denied", b"-ERR 'Permissions Violation for Publish to \"a\\\"b\"'\r\n"),
+    (
+        "subscribe-denied",
+        b"-ERR 'Permissions Violation for Subscription to \"a\" using queue \"q\"'\r\n",
+    ),
+    ("authorization", b"-ERR 'Authorization Violation'\r\n-ERR x\r\n-ERR '\r\n"),
+    ("cut", b"MSG a.b 1 500\r\nhello"),
+    ("no-end", b"MSG a 1 1\r\nxyz\r\n"),
+    ("too-large", b"MSG a 1 99999999999999999999\r\n"),
+    ("odd-sizes", b"HMSG a 1 9 8\r\n"),
+    ("odd-words", b"MSG  a\t1  1\r\nx\r\nmsg a 1 1 1 1 1\r\n"),
+];
+
+fn servers(folder: &Path) -> std::io::Result<()> {
+    for (name, stream) in SERVERS {
+        write(folder, name, 7, stream)?;
+    }
+    // Large enough to be a slice of the read buffer, and then a line that is too long.
+    let large = [&b"MSG a 1 9000\r\n"[..], &[b'x'; 1500]].concat();
+    write(folder, "large", 200, &large)?;
+    write(folder, "long-line", 200, &[b'x'; 300])
 }
 
 fn captures(folder: &Path) -> Result<(), Box<dyn Error>> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   fuzz/targets/*.rs  libFuzzer hands over bytes  -+
-//!                                                   +->  frame_decode, session, capture_read
+//!                                                   +->  frame_decode, session, capture_read, server_ops
 //!   tests/seeds.rs     replays fuzz/seeds/*        -+
 //! ```
 //!
@@ -12,8 +12,10 @@
 
 mod capture;
 mod frames;
+mod server;
 mod session;
 
 pub use capture::{capture_read, compact};
 pub use frames::frame_decode;
+pub use server::server_ops;
 pub use session::session;

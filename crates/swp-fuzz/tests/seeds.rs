@@ -33,6 +33,12 @@ fn session() {
     replay("session", 4 << 20, swp_fuzz::session);
 }
 
+/// Two read buffers of 256 KiB, a large one, and the test's own copies.
+#[test]
+fn server_ops() {
+    replay("server_ops", 4 << 20, swp_fuzz::server_ops);
+}
+
 /// The buffer of the longest block that there can be (16 MiB), and the file itself.
 #[test]
 fn capture_read() {
