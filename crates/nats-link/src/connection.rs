@@ -158,12 +158,8 @@ impl Connection {
             // Whoever has the turn, or the task, writes it.
             return Ok(position);
         }
-        let mut unfinished = !write;
-        if write {
-            unfinished = !matches!(shared.write_now(outbox), Outcome::Written);
-            outbox = shared.outbox();
-        }
-        if unfinished || outbox.can_write() {
+        let finished = write && matches!(shared.write_now(outbox), (Outcome::Written, false));
+        if !finished {
             shared.wake.notify_one();
         }
         Ok(position)

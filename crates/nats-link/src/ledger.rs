@@ -104,19 +104,19 @@ impl Ledger {
         self.messages_accepted += 1;
         self.messages_queued += 1;
         self.largest = self.largest.max(size);
-        self.accept(bytes, true);
-        self.last_message = self.accepted;
-        Position(self.accepted)
+        self.last_message = self.accepted + bytes as u64;
+        self.accept(bytes, true)
     }
 
     /// Notes that a line of the protocol was queued.
-    pub(crate) fn accept_line(&mut self, bytes: usize) {
-        self.accept(bytes, false);
+    pub(crate) fn accept_line(&mut self, bytes: usize) -> Position {
+        self.accept(bytes, false)
     }
 
-    fn accept(&mut self, bytes: usize, message: bool) {
+    fn accept(&mut self, bytes: usize, message: bool) -> Position {
         self.accepted += bytes as u64;
         self.ends.push_back((self.accepted, message));
+        Position(self.accepted)
     }
 
     /// Notes that the last line that was queued is a `PING`.

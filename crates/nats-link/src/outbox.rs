@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    ledger::{Broken, Ledger, Position, Purpose},
+    ledger::{Broken, Fate, Ledger, Position, Purpose},
     options::QueueOptions,
     socket::Outbound,
     subject::Outgoing,
@@ -37,6 +37,8 @@ pub(crate) struct Outbox {
     outbound: Option<Arc<Outbound>>,
     /// Nothing more is accepted.
     pub(crate) closing: bool,
+    /// The end of the last `PONG`.
+    pong: Option<Position>,
     /// How many futures wait for progress.
     pub(crate) waiting: usize,
     pub(crate) message_bytes_max: usize,
@@ -94,9 +96,17 @@ impl Outbox {
         self.ledger.accept_message(bytes, size)
     }
 
-    pub(crate) fn push_line(&mut self, parts: &[&[u8]]) {
+    /// Returns the end of the line.
+    pub(crate) fn push_line(&mut self, parts: &[&[u8]]) -> Position {
         let bytes = self.queue.push_line(parts);
-        self.ledger.accept_line(bytes);
+        self.ledger.accept_line(bytes)
+    }
+
+    /// Answers a `PING`. An answer that is still queued will do for several.
+    pub(crate) fn push_pong(&mut self) {
+        if !self.pong.is_some_and(|pong| self.ledger.fate(pong) == Fate::Queued) {
+            self.pong = Some(self.push_line(&[b"PONG\r\n"]));
+        }
     }
 
     pub(crate) fn push_ping(&mut self, purpose: Purpose) {

@@ -139,11 +139,11 @@ impl<'a> Serve<'a> {
         if self.leaving == Leaving::Wanted && outbox.hold() {
             self.leaving = Leaving::Held;
         }
-        match self.shared.write_now(outbox) {
-            Outcome::Written => {}
-            Outcome::Blocked => return Ok(Writing::Blocked),
-            Outcome::Failed(error) => return Err(error),
-        }
+        let more = match self.shared.write_now(outbox) {
+            (Outcome::Written, more) => more,
+            (Outcome::Blocked, _) => return Ok(Writing::Blocked),
+            (Outcome::Failed(error), _) => return Err(error),
+        };
         // Reading may have left TLS something to answer.
         match self.outbound.try_flush() {
             Ok(()) => {}
@@ -151,7 +151,7 @@ impl<'a> Serve<'a> {
             Err(error) => return Err(error),
         }
         // A turn is bounded, and another thread may have had it.
-        if self.leaving == Leaving::Wanted || self.shared.outbox().can_write() {
+        if self.leaving == Leaving::Wanted || more {
             self.shared.wake.notify_one();
         }
         Ok(Writing::Done)
@@ -215,7 +215,7 @@ impl<'a> Serve<'a> {
     fn handle_op(&mut self, op: Op, subscriptions: &Subscriptions, waking: &mut Waking) {
         let shared = self.shared;
         match op {
-            Op::Ping => shared.outbox().push_line(&[b"PONG\r\n"]),
+            Op::Ping => shared.outbox().push_pong(),
             Op::Pong => {
                 let mut outbox = shared.outbox();
                 let mark = outbox.ledger.pong();

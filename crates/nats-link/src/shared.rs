@@ -145,16 +145,16 @@ impl Shared {
         }
     }
 
-    /// Writes what is queued as far as the socket takes it. Does nothing if another thread has the
-    /// turn: that thread sees to what was queued meanwhile.
-    pub(crate) fn write_now(&self, mut outbox: MutexGuard<'_, Outbox>) -> Outcome {
-        let Some(mut turn) = outbox.begin_turn() else { return Outcome::Written };
+    /// Writes what is queued as far as the socket takes it, and returns whether there is more. Does
+    /// nothing if another thread has the turn: that thread sees to what was queued meanwhile.
+    pub(crate) fn write_now(&self, mut outbox: MutexGuard<'_, Outbox>) -> (Outcome, bool) {
+        let Some(mut turn) = outbox.begin_turn() else { return (Outcome::Written, false) };
         drop(outbox);
         let (written, outcome) = turn.run();
         let mut outbox = self.outbox();
         outbox.end_turn(turn, written);
         self.announce(&outbox);
-        outcome
+        (outcome, outbox.can_write())
     }
 
     /// Wakes futures that wait for a change of the outbox, if there are any.
@@ -274,7 +274,9 @@ impl Shared {
             }
         }
         waking.into_iter().for_each(Waker::wake);
-        count(&self.counters.disconnects, 1);
+        if !closing {
+            count(&self.counters.disconnects, 1);
+        }
         self.state.send_if_modified(|state| {
             let was_connected = *state == State::Connected;
             if was_connected {

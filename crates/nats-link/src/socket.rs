@@ -3,11 +3,11 @@
 //! With TLS both halves share the state of the encryption behind a lock.
 
 use std::{
-    io::{self, BufRead, IoSlice, Read, Write},
+    io::{self, BufRead, IoSlice, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::{
     io::AsyncReadExt,
     net::{
@@ -20,13 +20,23 @@ use tokio_rustls::rustls::ClientConnection;
 /// How many bytes TLS encrypts at a time and keeps until the socket takes them.
 const TLS_BUFFER_BYTES: usize = 256 << 10;
 
+/// How many encrypted bytes a read takes. The TLS library itself reads a few KiB at a time.
+const TLS_READ_BYTES: usize = 128 << 10;
+
 type Tls = Arc<Mutex<ClientConnection>>;
 
 /// The half that reads.
 #[derive(Debug)]
 pub(crate) struct Inbound {
     tcp: OwnedReadHalf,
-    tls: Option<Tls>,
+    tls: Option<Decrypt>,
+}
+
+#[derive(Debug)]
+struct Decrypt {
+    tls: Tls,
+    /// What was read and not yet decrypted.
+    encrypted: BytesMut,
 }
 
 /// The half that writes.
@@ -45,7 +55,13 @@ pub(crate) fn encrypted(tcp: TcpStream, mut state: ClientConnection) -> (Inbound
     state.set_buffer_limit(Some(TLS_BUFFER_BYTES));
     let tls = Arc::new(Mutex::new(state));
     let (read, write) = tcp.into_split();
-    (Inbound { tcp: read, tls: Some(Arc::clone(&tls)) }, Outbound { tcp: write, tls: Some(tls) })
+    (
+        Inbound {
+            tcp: read,
+            tls: Some(Decrypt { tls: Arc::clone(&tls), encrypted: BytesMut::new() }),
+        },
+        Outbound { tcp: write, tls: Some(tls) },
+    )
 }
 
 /// The state stays usable: nothing that runs under the lock panics between two changes to it.
@@ -59,19 +75,15 @@ impl Inbound {
     ///
     /// Cancel safe: bytes are either in the buffer or not read.
     pub(crate) async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
-        let Some(tls) = &self.tls else { return self.tcp.read_buf(buffer).await };
+        let Some(decrypt) = &mut self.tls else { return self.tcp.read_buf(buffer).await };
         loop {
-            if let Some(count) = take_plaintext(&mut lock(tls), buffer)? {
+            if let Some(count) = decrypt.take(buffer)? {
                 return Ok(count);
             }
-            self.tcp.readable().await?;
-            let mut tls = lock(tls);
-            match tls.read_tls(&mut Now(&self.tcp)) {
-                Ok(_) => {
-                    tls.process_new_packets().map_err(io::Error::other)?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+            decrypt.encrypted.reserve(TLS_READ_BYTES);
+            if self.tcp.read_buf(&mut decrypt.encrypted).await? == 0 {
+                // TLS must know, to tell an end from a cut.
+                lock(&decrypt.tls).read_tls(&mut io::empty())?;
             }
         }
     }
@@ -79,6 +91,24 @@ impl Inbound {
     /// Returns the socket to be encrypted, from both halves of a plain one.
     pub(crate) fn reunite(self, outbound: Outbound) -> io::Result<TcpStream> {
         self.tcp.reunite(outbound.tcp).map_err(io::Error::other)
+    }
+}
+
+impl Decrypt {
+    /// Decrypts what was read, and moves it to `buffer`. Returns `None` if there is nothing yet, and
+    /// 0 at the end.
+    fn take(&mut self, buffer: &mut BytesMut) -> io::Result<Option<usize>> {
+        let mut tls = lock(&self.tls);
+        loop {
+            // The library takes more only once the plain text is gone.
+            let taken = take_plaintext(&mut tls, buffer)?;
+            if taken.is_some() || self.encrypted.is_empty() {
+                return Ok(taken);
+            }
+            let count = tls.read_tls(&mut &self.encrypted[..])?;
+            self.encrypted.advance(count);
+            tls.process_new_packets().map_err(io::Error::other)?;
+        }
     }
 }
 
@@ -160,16 +190,10 @@ fn flush(tls: &mut ClientConnection, tcp: &OwnedWriteHalf) -> io::Result<()> {
     Ok(())
 }
 
-/// Half a socket as a blocking one that fails with `WouldBlock` where it would have to wait.
-struct Now<'a, T>(&'a T);
+/// The writing half as a blocking one that fails with `WouldBlock` where it would have to wait.
+struct Now<'a>(&'a OwnedWriteHalf);
 
-impl Read for Now<'_, OwnedReadHalf> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
-    }
-}
-
-impl Write for Now<'_, OwnedWriteHalf> {
+impl Write for Now<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(bytes)
     }
