@@ -95,8 +95,8 @@ impl Inbound {
 }
 
 impl Decrypt {
-    /// Decrypts what was read, and moves it to `buffer`. Returns `None` if there is nothing yet, and
-    /// 0 at the end.
+    /// Decrypts what was read, and moves it to `buffer`. Returns `None` if there is nothing yet,
+    /// and 0 at the end.
     fn take(&mut self, buffer: &mut BytesMut) -> io::Result<Option<usize>> {
         let mut tls = lock(&self.tls);
         loop {

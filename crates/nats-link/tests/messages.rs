@@ -109,6 +109,13 @@ async fn order_holds_between_writes_of_many_threads() -> Outcome {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_reading_nor_writing_starves_under_load() -> Outcome {
+    let server = NatsServer::start()?;
+    let (one, other) = (connect(server.url()).await?, connect(server.url()).await?);
+    load(&one, &other, 3_000).await
+}
+
 #[tokio::test]
 async fn a_position_is_written_and_then_confirmed() -> Outcome {
     let server = NatsServer::start()?;

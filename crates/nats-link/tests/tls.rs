@@ -48,6 +48,16 @@ async fn tls_by_url_and_by_the_servers_demand() -> Outcome {
     accepted(trusting(&files, &format!("tls://localhost:{}", server.port()))?).await
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn order_holds_over_tls_under_load() -> Outcome {
+    let files = Certificates::new()?;
+    let server = NatsServer::builder().config_line(files.config("")).start()?;
+    let connect = async || {
+        Ok::<_, Failure>(within(Connection::connect(trusting(&files, server.url())?)).await??)
+    };
+    load(&connect().await?, &connect().await?, 1_000).await
+}
+
 #[tokio::test]
 async fn tls_where_the_server_leaves_the_choice() -> Outcome {
     let files = Certificates::new()?;

@@ -85,6 +85,36 @@ pub(crate) async fn round_trip(from: &Connection, to: &Connection) -> Outcome {
     Ok(())
 }
 
+/// Sends numbered messages of 16 KiB both ways at a time, and checks that each arrives in order.
+/// Confirmations keep them below what a subscription holds.
+pub(crate) async fn load(one: &Connection, other: &Connection, count: u32) -> Outcome {
+    const BETWEEN_CONFIRMATIONS: u32 = 200;
+    let (mut at_one, mut at_other) =
+        (subscribe(one, "to.one").await?, subscribe(other, "to.other").await?);
+    let send = |from: Connection, to: &'static str| async move {
+        for n in 0..count {
+            let payload = n.to_be_bytes().repeat(4_096);
+            let position = from.publish(outgoing(to, payload)).await?;
+            if n % BETWEEN_CONFIRMATIONS == 0 {
+                from.confirmed(position).await?;
+            }
+        }
+        Ok::<_, Failure>(())
+    };
+    let receive = async |inbox: &mut Subscription| {
+        for n in 0..count {
+            assert!(message(inbox).await?.payload() == n.to_be_bytes().repeat(4_096), "{n}");
+        }
+        Ok::<_, Failure>(())
+    };
+    let to_other = tokio::spawn(send(one.clone(), "to.other"));
+    let to_one = tokio::spawn(send(other.clone(), "to.one"));
+    let (first, second) = tokio::join!(receive(&mut at_one), receive(&mut at_other));
+    first.and(second)?;
+    within(to_other).await???;
+    within(to_one).await??
+}
+
 /// Fails unless the connection is refused with an error that `expected` accepts.
 pub(crate) async fn refused(
     options: ConnectOptions,
