@@ -140,14 +140,14 @@ impl Connection {
         let shared = self.shared();
         let mut outbox = shared.outbox();
         if outbox.closing {
-            return Err(TryPublishError::Closed);
+            return Err(PublishError::Closed.into());
         }
         let (size, max) = (message.size(), outbox.message_bytes_max);
         if size > max {
-            return Err(TryPublishError::TooLarge { size, max });
+            return Err(PublishError::TooLarge { size, max }.into());
         }
         if !message.header.is_empty() && !outbox.headers {
-            return Err(TryPublishError::NoHeaders);
+            return Err(PublishError::NoHeaders.into());
         }
         if outbox.is_full(size, &shared.options.queue) {
             return Err(TryPublishError::Full(Box::new(message)));

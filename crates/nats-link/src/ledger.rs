@@ -94,6 +94,8 @@ pub(crate) struct Ledger {
     /// Bytes at the front of the queue that have no position.
     preamble: usize,
     marks: VecDeque<Mark>,
+    /// How many of the first marks are answered, though it is not noted that they were written.
+    answered: usize,
     lost: Vec<RangeInclusive<u64>>,
     largest: usize,
 }
@@ -151,16 +153,32 @@ impl Ledger {
         }
     }
 
-    /// Notes a `PONG`. Returns the mark that it answers, or `None` if the server made it up.
-    pub(crate) fn pong(&mut self) -> Option<Mark> {
+    /// Notes a `PONG`. It may come before [`Self::record_written`] of its `PING`, and a server may
+    /// make one up. It counts from the moment when the `PING` was written.
+    pub(crate) fn pong(&mut self) {
+        self.answered = (self.answered + 1).min(self.marks.len());
+    }
+
+    /// Returns the next mark that was written and answered.
+    pub(crate) fn next_answered(&mut self) -> Option<Mark> {
+        if !self.is_answered() {
+            return None;
+        }
         let mark = self.marks.pop_front()?;
+        self.answered -= 1;
         self.confirmed = self.confirmed.max(mark.position);
         self.messages_confirmed = self.messages_confirmed.max(mark.messages);
         Some(mark)
     }
 
+    /// Returns true if there is a mark that was written and answered.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answered > 0 && self.marks.front().is_some_and(|mark| mark.position <= self.written)
+    }
+
     /// Notes that the connection is gone.
     pub(crate) fn break_off(&mut self) -> Broken {
+        self.answered = 0;
         let mut stale = std::mem::take(&mut self.preamble);
         if self.written > self.boundary
             && let Some((end, message)) = self.ends.pop_front()
@@ -211,9 +229,19 @@ impl Ledger {
         self.marks.back().is_some_and(|mark| mark.position >= position)
     }
 
+    /// Returns true if the socket has taken a `PING` that is not answered.
+    pub(crate) fn is_mark_written(&self) -> bool {
+        self.marks.get(self.answered).is_some_and(|mark| mark.position <= self.written)
+    }
+
+    /// Returns the number of bytes that the socket took, over all connections.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
     /// Returns what the next `PONG` will mean.
     pub(crate) fn next_purpose(&self) -> Option<Purpose> {
-        self.marks.front().map(|mark| mark.purpose)
+        self.marks.get(self.answered).map(|mark| mark.purpose)
     }
 
     /// Returns the position of the last message that was accepted.

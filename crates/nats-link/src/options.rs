@@ -35,7 +35,9 @@ pub struct ConnectOptions {
     /// acceptance of the credentials. Default: 5 s.
     pub connect_timeout: Duration,
     /// The connection sends `PING` this often. It is broken if nothing arrives for one more
-    /// interval. Default: 5 s.
+    /// interval after the socket has taken the `PING`, or if the socket takes nothing for so long.
+    /// So an interval must exceed the time that the system's send buffer takes to drain.
+    /// Default: 5 s.
     pub ping_interval: Duration,
     /// Bounds on what the server may send.
     pub limits: Limits,

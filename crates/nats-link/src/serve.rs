@@ -30,8 +30,10 @@ pub(crate) struct Serve<'a> {
     ticks: Interval,
     /// Something has arrived since the last tick.
     heard: bool,
-    /// A `PING` was sent at the last tick.
-    pinged: bool,
+    /// At the last tick the socket had taken a `PING`, or was about to.
+    asked: bool,
+    /// What was written at the last tick, and whether more was queued.
+    written: (u64, bool),
     /// The server's last error that explains why it closes the connection.
     fault: Option<ServerError>,
     /// The connection is to be left once everything that is written is confirmed.
@@ -60,8 +62,21 @@ impl<'a> Serve<'a> {
         let mut ticks = interval_at(Instant::now() + period, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let Session { inbound, outbound, decoder, .. } = session;
-        let (heard, pinged, fault, leaving) = (true, false, None, Leaving::No);
-        Self { shared, pool, inbound, outbound, decoder, ticks, heard, pinged, fault, leaving }
+        let (heard, asked, written) = (true, false, (0, false));
+        let (fault, leaving) = (None, Leaving::No);
+        Self {
+            shared,
+            pool,
+            inbound,
+            outbound,
+            decoder,
+            ticks,
+            heard,
+            asked,
+            written,
+            fault,
+            leaving,
+        }
     }
 
     /// Returns why the connection is over.
@@ -150,6 +165,10 @@ impl<'a> Serve<'a> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Writing::Blocked),
             Err(error) => return Err(error),
         }
+        // An answer may arrive before its question counts as written.
+        if more {
+            self.note_answers();
+        }
         // A turn is bounded, and another thread may have had it.
         if self.leaving == Leaving::Wanted || more {
             self.shared.wake.notify_one();
@@ -157,14 +176,20 @@ impl<'a> Serve<'a> {
         Ok(Writing::Done)
     }
 
-    /// Returns true if nothing came in answer to the last `PING`, nor else.
+    /// Returns true if the server has neither sent anything for an interval, though it was asked,
+    /// nor read anything. Over a slow network, a `PING` may have to wait behind a long queue.
     fn is_silent(&self) -> bool {
-        !self.heard && self.pinged
+        let (written, pending) = self.written;
+        let stuck = pending && written == self.shared.outbox().ledger.written();
+        !self.heard && (self.asked || stuck)
     }
 
     fn ping(&mut self) {
-        (self.heard, self.pinged) = (false, true);
         let mut outbox = self.shared.outbox();
+        let pending = outbox.ledger.queued().bytes > 0;
+        self.heard = false;
+        self.asked = !pending || outbox.ledger.is_mark_written();
+        self.written = (outbox.ledger.written(), pending);
         // One that is under way will do.
         if !outbox.ledger.is_marked(outbox.ledger.end()) {
             outbox.push_ping(Purpose::Confirm);
@@ -189,6 +214,7 @@ impl<'a> Serve<'a> {
         self.heard = true;
         let subscriptions = shared.subscriptions();
         let mut waking = Waking::new();
+        self.handle_answers(&subscriptions, &mut waking);
         let (mut messages, mut bytes) = (0, 0);
         let reason = loop {
             match self.decoder.next() {
@@ -217,21 +243,8 @@ impl<'a> Serve<'a> {
         match op {
             Op::Ping => shared.outbox().push_pong(),
             Op::Pong => {
-                let mut outbox = shared.outbox();
-                let mark = outbox.ledger.pong();
-                shared.announce(&outbox);
-                drop(outbox);
-                let inbox = |sid| subscriptions.get(sid).map(|inbox| inbox.lock());
-                match mark.map(|mark| mark.purpose) {
-                    Some(Purpose::Subscribe(sid)) => {
-                        inbox(sid).into_iter().for_each(|mut queue| queue.activate(waking));
-                    }
-                    Some(Purpose::Drain(sid)) => inbox(sid)
-                        .into_iter()
-                        .for_each(|mut queue| queue.finish(SubscriptionEnd::Drained, waking)),
-                    Some(Purpose::Leave) => self.leaving = Leaving::Confirmed,
-                    Some(Purpose::Confirm) | None => {}
-                }
+                shared.outbox().ledger.pong();
+                self.handle_answers(subscriptions, waking);
             }
             Op::Err(text) => self.handle_error(ServerError::parse(&text), subscriptions, waking),
             Op::Info(json) => match ServerInfo::parse(&json) {
@@ -240,6 +253,34 @@ impl<'a> Serve<'a> {
             },
             Op::Unknown(line) => self.handle_unknown(&line),
             Op::Ok | Op::Message(_) => {}
+        }
+    }
+
+    fn note_answers(&mut self) {
+        let (subscriptions, mut waking) = (self.shared.subscriptions(), Waking::new());
+        self.handle_answers(&subscriptions, &mut waking);
+        drop(subscriptions);
+        waking.into_iter().for_each(Waker::wake);
+    }
+
+    /// Does what the answer to each `PING` means.
+    fn handle_answers(&mut self, subscriptions: &Subscriptions, waking: &mut Waking) {
+        loop {
+            let mut outbox = self.shared.outbox();
+            let Some(mark) = outbox.ledger.next_answered() else { return };
+            self.shared.announce(&outbox);
+            drop(outbox);
+            let inbox = |sid| subscriptions.get(sid).map(|inbox| inbox.lock());
+            match mark.purpose {
+                Purpose::Subscribe(sid) => {
+                    inbox(sid).into_iter().for_each(|mut queue| queue.activate(waking));
+                }
+                Purpose::Drain(sid) => inbox(sid)
+                    .into_iter()
+                    .for_each(|mut queue| queue.finish(SubscriptionEnd::Drained, waking)),
+                Purpose::Leave => self.leaving = Leaving::Confirmed,
+                Purpose::Confirm => {}
+            }
         }
     }
 

@@ -145,8 +145,9 @@ impl Shared {
         }
     }
 
-    /// Writes what is queued as far as the socket takes it, and returns whether there is more. Does
-    /// nothing if another thread has the turn: that thread sees to what was queued meanwhile.
+    /// Writes what is queued as far as the socket takes it, and returns whether there is more for
+    /// the task to do. Does nothing if another thread has the turn: that thread sees to what was
+    /// queued meanwhile.
     pub(crate) fn write_now(&self, mut outbox: MutexGuard<'_, Outbox>) -> (Outcome, bool) {
         let Some(mut turn) = outbox.begin_turn() else { return (Outcome::Written, false) };
         drop(outbox);
@@ -154,7 +155,7 @@ impl Shared {
         let mut outbox = self.outbox();
         outbox.end_turn(turn, written);
         self.announce(&outbox);
-        (outcome, outbox.can_write())
+        (outcome, outbox.can_write() || outbox.ledger.is_answered())
     }
 
     /// Wakes futures that wait for a change of the outbox, if there are any.

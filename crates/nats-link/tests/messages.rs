@@ -259,7 +259,7 @@ async fn closing_waits_until_everything_is_confirmed() -> Outcome {
     }
     within(from.close()).await??;
     assert_eq!(from.state(), State::Closed);
-    assert_eq!(from.try_publish(outgoing("s", "x")), Err(TryPublishError::Closed));
+    assert_eq!(from.try_publish(outgoing("s", "x")), Err(PublishError::Closed.into()));
     assert!(within(from.subscribe(subject("s"), SubscribeOptions::default())).await?.is_err());
     for _ in 0..200 {
         message(&mut inbox).await?;

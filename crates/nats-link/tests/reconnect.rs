@@ -188,6 +188,20 @@ async fn a_server_that_stops_answering_is_left() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_server_that_stops_reading_is_left() -> Outcome {
+    let mut server = NatsServer::start()?;
+    let mut options = options(&[server.url()])?;
+    options.ping_interval = Duration::from_millis(50);
+    let connection = within(Connection::connect(options)).await??;
+    let mut events = connection.events();
+    server.pause()?;
+    while connection.try_publish(outgoing("s", vec![0; 500_000])).is_ok() {}
+    let (reason, ..) = broken(&mut events).await?;
+    assert!(matches!(*reason, DisconnectReason::Silent { .. }), "{reason:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_stopped_server_of_a_cluster_is_replaced() -> Outcome {
     let mut cluster = NatsCluster::start(2)?;
     let urls = cluster.urls();

@@ -189,7 +189,7 @@ async fn a_reload_that_lowers_max_payload_is_noticed() -> Outcome {
             assert_eq!(event(&mut events, lowered).await?, 1_000);
             back(&mut events).await?;
         }
-        Err(TryPublishError::TooLarge { max, .. }) => assert_eq!(max, 1_000),
+        Err(TryPublishError::Refused(PublishError::TooLarge { max, .. })) => assert_eq!(max, 1_000),
         Err(error) => return Err(error.into()),
     }
     let error = within(connection.publish(outgoing("s", vec![0; 5_000]))).await?.unwrap_err();

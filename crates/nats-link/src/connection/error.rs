@@ -36,20 +36,9 @@ pub enum TryPublishError {
     /// waits.
     #[error("the queue of the connection is full; wait, or raise `queue`")]
     Full(Box<Outgoing>),
-    /// See [`PublishError::TooLarge`].
-    #[error("a message of {size} bytes exceeds the server's max_payload of {max}; send less")]
-    TooLarge {
-        /// The size of header section and payload.
-        size: usize,
-        /// The most that the server accepts.
-        max: usize,
-    },
-    /// See [`PublishError::NoHeaders`].
-    #[error("the server does not transport headers; enable them there, or send none")]
-    NoHeaders,
-    /// See [`PublishError::Closed`].
-    #[error("the connection is closed; open another")]
-    Closed,
+    /// The message cannot be published.
+    #[error(transparent)]
+    Refused(#[from] PublishError),
 }
 
 impl PublishError {
@@ -60,9 +49,7 @@ impl PublishError {
         match result {
             Ok(position) => Ok(Ok(position)),
             Err(TryPublishError::Full(message)) => Ok(Err(message)),
-            Err(TryPublishError::TooLarge { size, max }) => Err(Self::TooLarge { size, max }),
-            Err(TryPublishError::NoHeaders) => Err(Self::NoHeaders),
-            Err(TryPublishError::Closed) => Err(Self::Closed),
+            Err(TryPublishError::Refused(error)) => Err(error),
         }
     }
 }
