@@ -69,7 +69,7 @@ impl Drop for Handle {
     }
 }
 
-/// A future that waits for progress, counted so that nobody is woken in vain.
+/// A future that waits for progress. Without any, progress wakes nothing.
 struct Waiting<'a>(&'a Shared);
 
 impl<'a> Waiting<'a> {
@@ -155,7 +155,7 @@ impl Connection {
         let is_idle = outbox.is_idle();
         let position = outbox.push_message(message);
         if !is_idle {
-            // Whoever has the turn, or the task, writes it.
+            // The thread that has the turn, or the task, writes the message.
             return Ok(position);
         }
         let finished = write && matches!(shared.write_now(outbox), (Outcome::Written, false));

@@ -1,4 +1,4 @@
-//! How a client proves who it is.
+//! How a client proves its identity.
 
 use std::{fmt, path::PathBuf};
 
@@ -55,7 +55,7 @@ pub enum CredentialsError {
     NoNonce,
 }
 
-/// The fields of `CONNECT` that prove who the client is.
+/// The fields of `CONNECT` that prove the client's identity.
 #[derive(Debug, Default)]
 pub(crate) struct Login {
     pub(crate) user: Option<String>,

@@ -145,7 +145,7 @@ pub struct Events(pub(crate) broadcast::Receiver<Event>);
 impl Events {
     /// Waits for the next event. Returns `None` after [`Event::Closed`].
     ///
-    /// At most 256 events are kept for a caller who is slow; [`Event::Missed`] counts the others.
+    /// At most 256 events are kept for a slow caller; [`Event::Missed`] counts the others.
     ///
     /// # Cancel safety
     ///

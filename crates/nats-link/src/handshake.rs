@@ -78,7 +78,7 @@ impl Attempt<'_> {
                 if !info.tls_required && !info.tls_available {
                     return Err(Refusal::NoTls);
                 }
-                // Somebody on the way could have put words into the server's mouth.
+                // An attacker on the way could have put words into the server's mouth.
                 if decoder.buffered() > 0 {
                     return Err(Refusal::PlainBeforeTls);
                 }

@@ -1,9 +1,9 @@
 //! What goes to the server, and whose turn it is to write.
 //!
 //! A publisher queues its message under the lock. If nothing else was pending, the publisher takes
-//! the turn: it writes without the lock, so that others can queue meanwhile. Whatever the socket
-//! does not take, and whatever others have queued, is written by the connection's task. At most one
-//! thread has the turn.
+//! the turn: it writes without the lock, so that other threads can queue meanwhile. The
+//! connection's task writes what the socket does not take, and what other threads have queued. At
+//! most one thread has the turn.
 
 use std::{
     io::{self, IoSlice},
@@ -29,11 +29,11 @@ pub(crate) struct Outbox {
     /// What the last turn has left. It is written before the queue.
     batch: Batch,
     pub(crate) ledger: Ledger,
-    /// Somebody has the turn, and the batch with it.
+    /// A thread has the turn, and the batch with it.
     busy: bool,
     /// Nothing that is queued from now on goes to the current server.
     held: bool,
-    /// There is one while there is a connection.
+    /// The socket, while there is a connection.
     outbound: Option<Arc<Outbound>>,
     /// Nothing more is accepted.
     pub(crate) closing: bool,
@@ -82,7 +82,7 @@ impl Outbox {
         self.outbound.is_some()
     }
 
-    /// Returns true if a message of this size must wait. A queue that is empty takes any.
+    /// Returns true if a message of this size must wait. An empty queue takes any message.
     pub(crate) fn is_full(&self, size: usize, bounds: &QueueOptions) -> bool {
         let queued = self.ledger.queued();
         queued.bytes > 0
@@ -136,7 +136,7 @@ impl Outbox {
     }
 
     /// Queues a last `PING` for this connection, and holds back everything after it. Returns false
-    /// if somebody has the turn: try again then.
+    /// if a thread has the turn: try again then.
     pub(crate) fn hold(&mut self) -> bool {
         if self.busy {
             return false;
@@ -161,7 +161,7 @@ impl Outbox {
         self.outbound = None;
     }
 
-    /// Drops what belongs to the old connection. Returns `None` while somebody has the turn.
+    /// Drops what belongs to the old connection. Returns `None` while a thread has the turn.
     pub(crate) fn break_off(&mut self) -> Option<Broken> {
         if self.busy {
             return None;

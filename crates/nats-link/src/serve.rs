@@ -1,7 +1,7 @@
 //! Serves one connection until it breaks: reads, hands messages to their subscriptions, writes what
 //! is queued, and watches whether the server is alive.
 
-use std::{io, sync::Arc, task::Waker};
+use std::{io, sync::Arc, task::Waker, time::Duration};
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
@@ -18,6 +18,12 @@ use crate::{
     socket::{Inbound, Outbound},
     subscription::{Inbox, SubscriptionEnd, Waking},
 };
+
+/// An interval of zero is no interval.
+const PING_INTERVAL_MIN: Duration = Duration::from_millis(1);
+
+/// The clock can hold the end of it.
+const PING_INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One connection, as its task sees it.
 #[derive(Debug)]
@@ -58,7 +64,7 @@ enum Writing {
 
 impl<'a> Serve<'a> {
     pub(crate) fn new(shared: &'a Shared, pool: &'a mut Pool, session: Session) -> Self {
-        let period = shared.options.ping_interval;
+        let period = shared.options.ping_interval.clamp(PING_INTERVAL_MIN, PING_INTERVAL_MAX);
         let mut ticks = interval_at(Instant::now() + period, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let Session { inbound, outbound, decoder, .. } = session;
@@ -190,7 +196,7 @@ impl<'a> Serve<'a> {
         self.heard = false;
         self.asked = !pending || outbox.ledger.is_mark_written();
         self.written = (outbox.ledger.written(), pending);
-        // One that is under way will do.
+        // A PING that is under way will do.
         if !outbox.ledger.is_marked(outbox.ledger.end()) {
             outbox.push_ping(Purpose::Confirm);
         }
@@ -244,6 +250,8 @@ impl<'a> Serve<'a> {
             Op::Ping => shared.outbox().push_pong(),
             Op::Pong => {
                 shared.outbox().ledger.pong();
+                // The server went on after its last error.
+                self.fault = None;
                 self.handle_answers(subscriptions, waking);
             }
             Op::Err(text) => self.handle_error(ServerError::parse(&text), subscriptions, waking),

@@ -118,7 +118,7 @@ impl Shared {
 
     pub(crate) fn tell(&self, event: Event) {
         if let Some(events) = &*lock(&self.events) {
-            // Nobody may be listening.
+            // Without a receiver, this fails.
             let _ = events.send(event);
         }
     }
@@ -236,7 +236,7 @@ impl Shared {
         }
         let mut outbox = self.outbox();
         outbox.connect(Arc::clone(&session.outbound), lines.into(), &purposes);
-        // Who waits for a confirmation needs a new PING.
+        // A future that waits for a confirmation may need a new PING.
         self.announce(&outbox);
         drop(outbox);
         drop(subscriptions);

@@ -190,7 +190,7 @@ fn flush(tls: &mut ClientConnection, tcp: &OwnedWriteHalf) -> io::Result<()> {
     Ok(())
 }
 
-/// The writing half as a blocking one that fails with `WouldBlock` where it would have to wait.
+/// The writing half as [`Write`]. It fails with `WouldBlock` where a blocking socket would wait.
 struct Now<'a>(&'a OwnedWriteHalf);
 
 impl Write for Now<'_> {

@@ -103,7 +103,8 @@ pub struct Outgoing {
     /// The header section, sent as it is, or empty for none. A server expects a line `NATS/1.0`,
     /// lines `Name: value` and an empty line, each ended by CR LF. It does not check them.
     pub header: Bytes,
-    /// The payload. Large payloads go to the socket by reference.
+    /// The payload. A large payload goes to the socket by reference. Until then, it keeps the whole
+    /// allocation alive that it is a slice of.
     pub payload: Bytes,
 }
 

@@ -71,7 +71,7 @@ impl Queue {
         len
     }
 
-    /// Makes space for `len` bytes in one piece: growing a chunk would copy what is in it.
+    /// Makes space for `len` contiguous bytes. Growing a chunk would copy what is in it.
     fn reserve(&mut self, len: usize) {
         if self.open.capacity() - self.open.len() < len {
             self.seal();

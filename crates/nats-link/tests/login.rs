@@ -1,4 +1,4 @@
-//! Each way to prove who one is, and what is said when it does not suffice.
+//! Each way to log in, and the error when the credentials are not valid.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod support;

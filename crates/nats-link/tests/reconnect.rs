@@ -266,3 +266,41 @@ async fn a_subscription_made_without_a_connection_waits_for_one() -> Outcome {
     message(&mut inbox).await?;
     Ok(())
 }
+
+#[test]
+fn a_consumer_that_the_server_gives_up_as_slow_is_told_of_a_gap() -> Outcome {
+    let server = NatsServer::builder()
+        .config_line("max_pending: 2MB")
+        .config_line("write_deadline: \"50ms\"")
+        .start()?;
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // While nothing drives the consumer's runtime, its connection reads nothing.
+    let (stopped, running) = (runtime()?, runtime()?);
+    let (to, mut inbox) = stopped.block_on(async {
+        let to = connect(server.url()).await?;
+        let inbox = subscribe(&to, "s").await?;
+        Ok::<_, Failure>((to, inbox))
+    })?;
+    running.block_on(async {
+        let from = connect(server.url()).await?;
+        let flood = async {
+            while !server.log()?.contains("Slow Consumer") {
+                for _ in 0..20 {
+                    from.publish(outgoing("s", vec![0; 500_000])).await?;
+                }
+                from.confirmed(from.position()).await?;
+            }
+            Ok::<_, Failure>(())
+        };
+        within(flood).await?
+    })?;
+    stopped.block_on(async {
+        let mut events = to.events();
+        let until_gap = async { while let Some(Delivery::Message(_)) = inbox.next().await {} };
+        // The gap is the first delivery that is no message.
+        within(until_gap).await?;
+        assert_eq!(inbox.end(), None);
+        back(&mut events).await?;
+        round_trip(&to, &to).await
+    })
+}

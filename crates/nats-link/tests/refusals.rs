@@ -107,7 +107,7 @@ async fn a_subscription_beyond_the_limit_is_refused_and_the_others_stay() -> Out
         within(connection.publish(outgoing(&format!("s.{n}"), "x"))).await??;
         message(inbox).await?;
     }
-    // One that goes makes place for another.
+    // A subscription that is dropped makes place for another.
     inboxes.pop();
     subscribe(&connection, "s.3").await?;
     Ok(())

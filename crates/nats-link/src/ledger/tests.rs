@@ -51,7 +51,7 @@ proptest! {
                     preamble -= of_preamble;
                     queue -= bytes - of_preamble;
                 }
-                // Also one that the server makes up.
+                // Also a PONG that the server makes up.
                 Step::Pong => {
                     ledger.pong();
                     while ledger.next_answered().is_some() {}

@@ -115,7 +115,7 @@ fn message(line: &[u8], arguments: usize, with_header: bool) -> Result<Head, Par
     Ok(Head { sid, subject, reply, body: 0, header_len, body_len })
 }
 
-/// Reads a decimal number. One that does not fit counts as the largest that does.
+/// Reads a decimal number. A number beyond 64 bits counts as the largest of 64 bits.
 fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
