@@ -2,10 +2,7 @@
 
 mod error;
 
-use std::{
-    pin::pin,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{pin::pin, sync::Arc};
 
 pub use self::error::{CloseError, PositionError, PublishError, SubscribeError, TryPublishError};
 use crate::{
@@ -376,19 +373,6 @@ impl Connection {
     /// Returns the counts so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        let counters = &self.shared().counters;
-        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        Statistics {
-            connects: get(&counters.connects),
-            disconnects: get(&counters.disconnects),
-            failed_attempts: get(&counters.failed_attempts),
-            received: Amount {
-                messages: get(&counters.received_messages),
-                bytes: get(&counters.received_bytes),
-            },
-            unclaimed: get(&counters.unclaimed),
-            unknown_lines: get(&counters.unknown_lines),
-            server_errors: get(&counters.server_errors),
-        }
+        self.shared().statistics()
     }
 }

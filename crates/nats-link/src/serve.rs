@@ -10,11 +10,11 @@ use crate::{
     fault::ServerError,
     handshake::Session,
     info::ServerInfo,
-    ledger::Purpose,
+    ledger::{Amount, Purpose},
     outbox::Outcome,
     parse::{Decoder, Op, shown},
     pool::Pool,
-    shared::{Shared, Subscriptions, count},
+    shared::{Shared, Subscriptions},
     socket::{Inbound, Outbound},
     subscription::{Inbox, SubscriptionEnd, Waking},
 };
@@ -221,15 +221,15 @@ impl<'a> Serve<'a> {
         let subscriptions = shared.subscriptions();
         let mut waking = Waking::new();
         self.handle_answers(&subscriptions, &mut waking);
-        let (mut messages, mut bytes) = (0, 0);
+        let (mut received, mut unclaimed) = (Amount::default(), 0);
         let reason = loop {
             match self.decoder.next() {
                 Ok(Some(Op::Message(message))) => {
-                    messages += 1;
-                    bytes += message.size() as u64;
+                    received.messages += 1;
+                    received.bytes += message.size() as u64;
                     match subscriptions.get(message.sid) {
                         Some(inbox) => inbox.lock().push(message, &mut waking),
-                        None => count(&shared.counters.unclaimed, 1),
+                        None => unclaimed += 1,
                     }
                 }
                 Ok(Some(op)) => self.handle_op(op, &subscriptions, &mut waking),
@@ -238,8 +238,11 @@ impl<'a> Serve<'a> {
             }
         };
         drop(subscriptions);
-        count(&shared.counters.received_messages, messages);
-        count(&shared.counters.received_bytes, bytes);
+        shared.count(|counts| {
+            counts.received.messages += received.messages;
+            counts.received.bytes += received.bytes;
+            counts.unclaimed += unclaimed;
+        });
         waking.into_iter().for_each(Waker::wake);
         reason
     }
@@ -293,7 +296,7 @@ impl<'a> Serve<'a> {
     }
 
     fn handle_unknown(&self, line: &[u8]) {
-        count(&self.shared.counters.unknown_lines, 1);
+        self.shared.count(|counts| counts.unknown_lines += 1);
         self.shared.tell(Event::UnknownLine { line: shown(line) });
     }
 
@@ -325,7 +328,7 @@ impl<'a> Serve<'a> {
         waking: &mut Waking,
     ) {
         let shared = self.shared;
-        count(&shared.counters.server_errors, 1);
+        shared.count(|counts| counts.server_errors += 1);
         let outbox = shared.outbox();
         let largest_unconfirmed = outbox.ledger.largest_unconfirmed();
         let next = outbox.ledger.next_purpose();

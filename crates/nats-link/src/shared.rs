@@ -1,16 +1,14 @@
 //! What the handles of a connection and its task share.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::Waker,
 };
 
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
+    connection::Statistics,
     event::{CloseReason, DisconnectReason, EVENTS_MAX, Event, State},
     handshake::Session,
     info::ServerInfo,
@@ -36,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) state: watch::Sender<State>,
     /// `None` once the connection is closed, so that receivers end.
     events: Mutex<Option<broadcast::Sender<Event>>>,
-    pub(crate) counters: Counters,
+    statistics: Mutex<Statistics>,
     pub(crate) close_reason: OnceLock<Arc<CloseReason>>,
     /// What was not confirmed when the connection closed.
     pub(crate) left_unconfirmed: OnceLock<Amount>,
@@ -47,23 +45,6 @@ pub(crate) struct Shared {
 pub(crate) struct Subscriptions {
     inboxes: Vec<Arc<Inbox>>,
     last_sid: u64,
-}
-
-/// Counts that only ever grow.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) connects: AtomicU64,
-    pub(crate) disconnects: AtomicU64,
-    pub(crate) failed_attempts: AtomicU64,
-    pub(crate) received_messages: AtomicU64,
-    pub(crate) received_bytes: AtomicU64,
-    pub(crate) unclaimed: AtomicU64,
-    pub(crate) unknown_lines: AtomicU64,
-    pub(crate) server_errors: AtomicU64,
-}
-
-pub(crate) fn count(counter: &AtomicU64, by: u64) {
-    counter.fetch_add(by, Ordering::Relaxed);
 }
 
 /// No code panics between two changes under these locks, so what they protect stays usable.
@@ -94,7 +75,7 @@ impl Shared {
             progress: Notify::new(),
             state: watch::Sender::new(State::Disconnected),
             events: Mutex::new(Some(events)),
-            counters: Counters::default(),
+            statistics: Mutex::default(),
             close_reason: OnceLock::new(),
             left_unconfirmed: OnceLock::new(),
         }
@@ -114,6 +95,14 @@ impl Shared {
 
     pub(crate) fn info(&self) -> Arc<ServerInfo> {
         Arc::clone(&lock(&self.info).1)
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        *lock(&self.statistics)
+    }
+
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Statistics)) {
+        change(&mut lock(&self.statistics));
     }
 
     pub(crate) fn tell(&self, event: Event) {
@@ -240,7 +229,7 @@ impl Shared {
         self.announce(&outbox);
         drop(outbox);
         drop(subscriptions);
-        let before = self.counters.connects.fetch_add(1, Ordering::Relaxed);
+        self.count(|counts| counts.connects += 1);
         self.state.send_if_modified(|state| {
             let was_open = *state == State::Disconnected;
             if was_open {
@@ -248,7 +237,7 @@ impl Shared {
             }
             was_open
         });
-        if before > 0 {
+        if self.statistics().connects > 1 {
             self.tell(Event::Connected { server: session.server.clone() });
         }
     }
@@ -276,7 +265,7 @@ impl Shared {
         }
         waking.into_iter().for_each(Waker::wake);
         if !closing {
-            count(&self.counters.disconnects, 1);
+            self.count(|counts| counts.disconnects += 1);
         }
         self.state.send_if_modified(|state| {
             let was_connected = *state == State::Connected;

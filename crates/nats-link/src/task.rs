@@ -10,7 +10,7 @@ use crate::{
     handshake::{ConnectError, Session},
     pool::Pool,
     serve::Serve,
-    shared::{Shared, count},
+    shared::Shared,
 };
 
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Task {
 
     fn note(&self, error: ConnectError) -> Arc<ConnectError> {
         let error = Arc::new(error);
-        count(&self.shared.counters.failed_attempts, 1);
+        self.shared.count(|counts| counts.failed_attempts += 1);
         self.shared.tell(Event::ConnectFailed { error: Arc::clone(&error) });
         error
     }
