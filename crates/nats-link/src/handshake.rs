@@ -4,7 +4,6 @@ mod error;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::ClientConfig;
 
@@ -31,6 +30,9 @@ pub(crate) struct Session {
     pub(crate) info: ServerInfo,
     pub(crate) server: ServerUrl,
     pub(crate) encrypted: bool,
+    /// Whether `info` came in plain text though the connection is encrypted, so that an attacker on
+    /// the way may have written it.
+    pub(crate) doubtful_info: bool,
 }
 
 /// What an attempt to connect is made with.
@@ -59,12 +61,16 @@ impl Attempt<'_> {
     }
 
     async fn open(&mut self, step: &mut Step) -> Result<Session, Refusal> {
+        // A server that expects TLS first waits for milliseconds only, so files are read before.
+        if self.demand_tls {
+            self.tls_config().await?;
+        }
         let address = (&self.server.host[..], self.server.port);
         let tcp = TcpStream::connect(address).await.map_err(Refusal::Tcp)?;
         tcp.set_nodelay(true).map_err(Refusal::Io)?;
         let first = self.options.tls.first;
         let mut decoder = Decoder::new(self.options.limits);
-        let (mut inbound, mut outbound, mut info);
+        let (mut inbound, mut outbound, info);
         if first {
             *step = Step::TlsFirst;
             (inbound, outbound) = self.encrypt(tcp).await?;
@@ -95,27 +101,32 @@ impl Attempt<'_> {
         hello.extend_from_slice(b"PING\r\n");
         // A server that refuses the connection says why, and may not read any further.
         let written = outbound.write_all(&hello).await;
-        match (await_pong(&mut inbound, &outbound, &mut decoder, &mut info).await, written) {
-            (Ok(()), Ok(())) => {}
-            (Err(Refusal::Io(_) | Refusal::Ended), Err(error)) => return Err(Refusal::Io(error)),
+        let later = match (await_pong(&mut inbound, &outbound, &mut decoder).await, written) {
+            (Ok(later), Ok(())) => later,
+            (Err(Refusal::Io(_) | Refusal::Ended) | Ok(_), Err(error)) => {
+                return Err(Refusal::Io(error));
+            }
             (Err(refusal), _) => return Err(refusal),
-            (Ok(()), Err(error)) => return Err(Refusal::Io(error)),
-        }
+        };
+        let doubtful_info = encrypted && !first && later.is_none();
+        let info = later.unwrap_or(info);
         let (server, outbound) = (self.server.clone(), Arc::new(outbound));
-        Ok(Session { inbound, outbound, decoder, info, server, encrypted })
+        Ok(Session { inbound, outbound, decoder, info, server, encrypted, doubtful_info })
+    }
+
+    async fn tls_config(&mut self) -> Result<Arc<ClientConfig>, Refusal> {
+        if let Some(config) = &self.tls_config {
+            return Ok(Arc::clone(config));
+        }
+        let options = self.options.tls.clone();
+        let read = tokio::task::spawn_blocking(move || tls::client_config(&options));
+        let config = Arc::new(read.await.map_err(|_| Refusal::Ended)??);
+        *self.tls_config = Some(Arc::clone(&config));
+        Ok(config)
     }
 
     async fn encrypt(&mut self, tcp: TcpStream) -> Result<(Inbound, Outbound), Refusal> {
-        let config = match &self.tls_config {
-            Some(config) => Arc::clone(config),
-            None => {
-                let options = self.options.tls.clone();
-                let read = tokio::task::spawn_blocking(move || tls::client_config(&options));
-                let config = Arc::new(read.await.map_err(|_| Refusal::Ended)??);
-                *self.tls_config = Some(Arc::clone(&config));
-                config
-            }
-        };
+        let config = self.tls_config().await?;
         let (tcp, state) =
             tls::handshake(config, self.tls_name, tcp).await.map_err(Refusal::Handshake)?;
         Ok(socket::encrypted(tcp, state))
@@ -137,27 +148,23 @@ async fn read_info(inbound: &mut Inbound, decoder: &mut Decoder) -> Result<Serve
     }
 }
 
-/// Waits until the server has answered the `PING` after `CONNECT`.
+/// Waits until the server has answered the `PING` after `CONNECT`. Returns the last `INFO` that
+/// came meanwhile.
 async fn await_pong(
     inbound: &mut Inbound,
     outbound: &Outbound,
     decoder: &mut Decoder,
-    info: &mut ServerInfo,
-) -> Result<(), Refusal> {
+) -> Result<Option<ServerInfo>, Refusal> {
+    let mut info = None;
     loop {
         match read_op(inbound, decoder).await? {
-            Op::Pong => return Ok(()),
+            Op::Pong => return Ok(info),
             Op::Ping => outbound.write_all(b"PONG\r\n").await.map_err(Refusal::Io)?,
             Op::Err(text) => return Err(Refusal::Server(ServerError::parse(&text))),
-            Op::Info(json) => update(info, &json)?,
+            Op::Info(json) => info = Some(ServerInfo::parse(&json).map_err(Refusal::BadInfo)?),
             Op::Ok | Op::Message(_) | Op::Unknown(_) => {}
         }
     }
-}
-
-fn update(info: &mut ServerInfo, json: &Bytes) -> Result<(), Refusal> {
-    *info = ServerInfo::parse(json).map_err(Refusal::BadInfo)?;
-    Ok(())
 }
 
 async fn read_op(inbound: &mut Inbound, decoder: &mut Decoder) -> Result<Op, Refusal> {

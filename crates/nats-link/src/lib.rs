@@ -86,6 +86,9 @@
 //! without it is refused before anything is sent. The URL `nats://` alone does not mean it: then an
 //! attacker on the way can make a server look as if it had no TLS. Use `tls://` against that.
 //!
+//! A server names others of its cluster before TLS begins. So their certificates must name the
+//! server of the options, unless the server has named them again under encryption.
+//!
 //! # Cancel safety
 //!
 //! | Method | If the future is dropped |

@@ -93,7 +93,8 @@ impl Pool {
         }
         if let Ok(session) = &result {
             self.demand_tls |= session.encrypted;
-            self.discover(&session.info.connect_urls, &session.server, &tls_name);
+            let (urls, doubtful) = (&session.info.connect_urls, session.doubtful_info);
+            self.discover(urls, &session.server, &tls_name, doubtful);
         }
         result
     }
@@ -118,10 +119,13 @@ impl Pool {
     pub(crate) fn update(&mut self, urls: &[String], via: &ServerUrl) {
         let found = self.candidates.iter().find(|one| one.url.same_address(via));
         let tls_name = found.map_or(&via.host, |one| &one.tls_name).clone();
-        self.discover(urls, via, &tls_name);
+        self.discover(urls, via, &tls_name, false);
     }
 
-    fn discover(&mut self, urls: &[String], via: &ServerUrl, tls_name: &str) {
+    /// A certificate names its host. An IP address stands for a host of the same cluster, so its
+    /// certificate must name the server through which it was found. So must that of a host whose
+    /// name may come from an attacker: the certificate of the attacker's own host is no proof.
+    fn discover(&mut self, urls: &[String], via: &ServerUrl, tls_name: &str, doubtful: bool) {
         // A server alone names none. That says nothing about the others.
         if self.options.reconnect.ignore_discovered || urls.is_empty() {
             return;
@@ -134,14 +138,16 @@ impl Pool {
                 || named.iter().any(|url| url.same_address(&one.url))
         });
         for mut url in named {
-            if self.candidates.iter().any(|one| one.url.same_address(&url)) {
+            let of_other = doubtful || url.host.parse::<IpAddr>().is_ok();
+            let tls_name = if of_other { tls_name.to_owned() } else { url.host.clone() };
+            if let Some(one) = self.candidates.iter_mut().find(|one| one.url.same_address(&url)) {
+                if one.discovered && !of_other {
+                    one.tls_name = tls_name;
+                }
                 continue;
             }
             url.tls = via.tls;
             url.credentials = via.credentials.clone();
-            // Certificates name hosts. An address stands for one of the same cluster.
-            let is_address = url.host.parse::<IpAddr>().is_ok();
-            let tls_name = if is_address { tls_name.to_owned() } else { url.host.clone() };
             self.candidates.push(Candidate {
                 url,
                 tls_name,

@@ -31,6 +31,20 @@ fn servers_that_a_server_names_inherit_its_credentials_and_encryption() {
 }
 
 #[test]
+fn a_host_named_in_plain_text_must_prove_to_be_of_the_same_cluster() {
+    let mut pool = pool(&["tls://a.example"], in_order);
+    let via = pool.order()[0].clone();
+    let named = ["b.example:1".to_owned()];
+    pool.discover(&named, &via, "a.example", true);
+    assert_eq!(pool.candidates[1].tls_name, "a.example");
+    // The same name in an encrypted INFO is beyond doubt.
+    pool.update(&named, &via);
+    assert_eq!(pool.candidates[1].tls_name, "b.example");
+    pool.discover(&named, &via, "a.example", true);
+    assert_eq!(pool.candidates[1].tls_name, "b.example");
+}
+
+#[test]
 fn discovered_servers_that_are_gone_are_forgotten() {
     let mut pool = pool(&["a", "b"], in_order);
     let via = pool.order()[0].clone();
