@@ -201,6 +201,10 @@ impl Ledger {
         self.messages_confirmed = messages_written;
         let written = self.written;
         self.marks.retain(|mark| mark.position > written);
+        // The next connection is not to be left, though it writes the same PING.
+        for mark in self.marks.iter_mut().filter(|mark| mark.purpose == Purpose::Leave) {
+            mark.purpose = Purpose::Confirm;
+        }
         Broken { unconfirmed, queued: self.queued(), stale_bytes: stale }
     }
 

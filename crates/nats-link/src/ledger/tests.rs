@@ -124,3 +124,15 @@ fn the_largest_message_that_is_not_confirmed_is_known() {
     while ledger.next_answered().is_some() {}
     assert_eq!(ledger.largest_unconfirmed(), 7);
 }
+
+#[test]
+fn a_leave_that_was_not_written_is_an_ordinary_ping_on_the_next_connection() {
+    let mut ledger = Ledger::default();
+    ledger.accept_message(10, 10);
+    ledger.accept_line(6);
+    ledger.push_mark(Purpose::Leave);
+    ledger.break_off();
+    ledger.record_written(16);
+    ledger.pong();
+    assert_eq!(ledger.next_answered().map(|mark| mark.purpose), Some(Purpose::Confirm));
+}
