@@ -61,6 +61,8 @@ impl Queue {
         if self.end.is_some() {
             return;
         }
+        // The answer to the subscription follows. Until then, a break loses messages already.
+        self.active = true;
         let size = message.size() as u64;
         let report = &mut self.report;
         let full = report.queued.messages >= report.limit.messages

@@ -101,3 +101,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_disconnection_between_a_message_and_the_answer_to_the_subscription_is_told() {
+    let mut queue = Queue::new(10, 100);
+    queue.push(message(1, None), &mut Vec::new());
+    queue.push_disconnected(&mut Vec::new());
+    queue.push(message(2, None), &mut Vec::new());
+    let expected = [
+        Delivery::Message(message(1, None)),
+        Delivery::Gap(Gap::Disconnected),
+        Delivery::Message(message(2, None)),
+    ];
+    assert!(std::iter::from_fn(|| take(&mut queue)).eq(expected));
+}
