@@ -101,12 +101,12 @@ impl Queue {
     fn push_overflow(&mut self, size: u64, waking: &mut Waking) {
         self.report.dropped.messages += 1;
         self.report.dropped.bytes += size;
-        if let Some(Entry { delivery: Delivery::Gap(Gap::Overflow { dropped }), .. }) =
-            self.entries.back_mut()
-        {
-            dropped.messages += 1;
-            dropped.bytes += size;
-            return;
+        for gap in self.last_gaps() {
+            if let Gap::Overflow { dropped } = gap {
+                dropped.messages += 1;
+                dropped.bytes += size;
+                return;
+            }
         }
         let dropped = Amount { messages: 1, bytes: size };
         self.append(Delivery::Gap(Gap::Overflow { dropped }), 0, waking);
@@ -114,13 +114,20 @@ impl Queue {
 
     /// Notes that the connection broke.
     pub(crate) fn push_disconnected(&mut self, waking: &mut Waking) {
-        let gap = Delivery::Gap(Gap::Disconnected);
-        let is_told = self.entries.back().is_some_and(|entry| entry.delivery == gap);
+        let is_told = self.last_gaps().any(|gap| *gap == Gap::Disconnected);
         // While the server did not know the subscription, nothing more can be missing.
         if self.active && self.end.is_none() && !is_told {
-            self.append(gap, 0, waking);
+            self.append(Delivery::Gap(Gap::Disconnected), 0, waking);
         }
         self.active = false;
+    }
+
+    /// Returns the gaps after the last message: at most one of each kind.
+    fn last_gaps(&mut self) -> impl Iterator<Item = &mut Gap> {
+        self.entries.iter_mut().rev().map_while(|entry| match &mut entry.delivery {
+            Delivery::Gap(gap) => Some(gap),
+            Delivery::Message(_) => None,
+        })
     }
 
     fn append(&mut self, delivery: Delivery, retains: u64, waking: &mut Waking) {

@@ -115,3 +115,20 @@ fn a_disconnection_between_a_message_and_the_answer_to_the_subscription_is_told(
     ];
     assert!(std::iter::from_fn(|| take(&mut queue)).eq(expected));
 }
+
+#[test]
+fn gaps_without_a_message_between_them_do_not_pile_up() {
+    let mut queue = Queue::new(1, 100);
+    queue.push(message(1, None), &mut Vec::new());
+    for _ in 0..50 {
+        queue.push(message(2, None), &mut Vec::new());
+        queue.push_disconnected(&mut Vec::new());
+    }
+    let dropped = Amount { messages: 50, bytes: 100 };
+    let expected = [
+        Delivery::Message(message(1, None)),
+        Delivery::Gap(Gap::Overflow { dropped }),
+        Delivery::Gap(Gap::Disconnected),
+    ];
+    assert!(std::iter::from_fn(|| take(&mut queue)).eq(expected));
+}
