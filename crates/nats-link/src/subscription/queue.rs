@@ -120,6 +120,8 @@ impl Queue {
             self.append(Delivery::Gap(Gap::Disconnected), 0, waking);
         }
         self.active = false;
+        // The next connection counts its buffers anew.
+        self.newest_buffer = None;
     }
 
     /// Returns the gaps after the last message: at most one of each kind.

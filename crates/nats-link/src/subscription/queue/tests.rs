@@ -132,3 +132,16 @@ fn gaps_without_a_message_between_them_do_not_pile_up() {
     ];
     assert!(std::iter::from_fn(|| take(&mut queue)).eq(expected));
 }
+
+#[test]
+fn buffers_of_two_connections_count_each_for_itself() {
+    let mut queue = Queue::new(10, 1_000);
+    // Each connection counts its buffers from the start.
+    let buffer = Some(BufferId { generation: 1, capacity: 300 });
+    queue.push(message(1, buffer), &mut Vec::new());
+    queue.push_disconnected(&mut Vec::new());
+    queue.push(message(1, buffer), &mut Vec::new());
+    assert_eq!(queue.report().retained_bytes, 600);
+    take(&mut queue);
+    assert_eq!(queue.report().retained_bytes, 300);
+}
