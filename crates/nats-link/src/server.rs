@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use percent_encoding::percent_decode_str;
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 use crate::credentials::Credentials;
 
@@ -50,12 +50,18 @@ pub enum ServerUrlError {
         /// The scheme.
         scheme: String,
     },
-    /// Something follows the port. It is not shown, for it may be part of a password.
+    /// Something follows the port. It is not shown.
     #[error("the URL of server {host} must end after the port")]
     Rest {
         /// The host.
         host: String,
     },
+    /// A character that ends the host stands in what seem to be credentials. Nothing is shown.
+    #[error(
+        "the credentials in the URL of a server have a \"/\", \"?\" or \"#\"; write it as %2F, %3F \
+         or %23"
+    )]
+    Unescaped,
     /// User, password or token are not UTF-8.
     #[error("user, password or token in the URL of server {host} are not UTF-8")]
     NotUtf8 {
@@ -111,6 +117,10 @@ impl FromStr for ServerUrl {
             None => return Err(ServerUrlError::NoHost),
         };
         if !matches!(url.path(), "" | "/") || url.query().or(url.fragment()).is_some() {
+            // What was parsed as the host may be the start of a token.
+            if url[Position::AfterPort..].contains('@') {
+                return Err(ServerUrlError::Unescaped);
+            }
             return Err(ServerUrlError::Rest { host });
         }
         let decode = |text: &str| {

@@ -46,3 +46,12 @@ fn what_is_no_url_of_a_server_is_refused() {
         parse(bad).unwrap_err();
     }
 }
+
+#[test]
+fn no_part_of_a_token_with_a_delimiter_is_shown() {
+    for url in ["nats://cret/x@h", "nats://cret?x@h:4", "cret#x@h", "nats://u:4/cret@h"] {
+        let error = parse(url).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("cret"), "{error:?}");
+        assert_eq!(error, ServerUrlError::Unescaped);
+    }
+}
