@@ -9,7 +9,7 @@ use crate::{
     server::ServerUrl,
 };
 
-/// How many events a slow [`Events`] may be behind, in all some 100 KiB.
+/// How many events a slow [`Events`] may be behind. Only a long subject makes an event large.
 pub(crate) const EVENTS_MAX: usize = 256;
 
 /// Whether the connection works.

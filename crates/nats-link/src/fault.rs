@@ -1,5 +1,7 @@
 //! What a server complains about with `-ERR`, as types.
 
+use crate::{parse, subject::SUBJECT_BYTES_MAX};
+
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +32,7 @@ pub enum ServerError {
     /// The credentials are not valid, or not any more. The server closes the connection.
     #[error("the server refuses these credentials: {text}")]
     Authorization {
-        /// The server's words.
+        /// The start of the server's words, escaped as in [`Self::Other`].
         text: String,
     },
     /// The client took too long to read. The server closes the connection.
@@ -39,7 +41,7 @@ pub enum ServerError {
     /// Anything else.
     #[error("the server sent an error: {text}")]
     Other {
-        /// The server's words, with everything that is not printable ASCII escaped.
+        /// The start of the server's words, with everything that is not printable ASCII escaped.
         text: String,
     },
 }
@@ -50,8 +52,10 @@ impl ServerError {
     pub fn parse(text: &[u8]) -> Self {
         let shown = String::from_utf8_lossy(text);
         let lower = shown.to_ascii_lowercase();
-        let quoted =
-            |after: &str| lower.find(after).and_then(|at| quoted(&shown[at + after.len()..]));
+        let quoted = |after: &str| {
+            let found = lower.find(after).and_then(|at| quoted(&shown[at + after.len()..]));
+            found.filter(|name| name.len() <= SUBJECT_BYTES_MAX)
+        };
         if lower.starts_with("permissions violation for publish") {
             if let Some(subject) = quoted(" to ").or_else(|| quoted(" reply of ")) {
                 return Self::PublishDenied { subject };
@@ -69,9 +73,9 @@ impl ServerError {
         } else if lower.contains("timeout") {
             // A server under load: "Authentication Timeout" says nothing about the credentials.
         } else if lower.contains("authorization") || lower.contains("authentication") {
-            return Self::Authorization { text: text.escape_ascii().to_string() };
+            return Self::Authorization { text: parse::shown(text) };
         }
-        Self::Other { text: text.escape_ascii().to_string() }
+        Self::Other { text: parse::shown(text) }
     }
 
     /// Returns true if the server closes the connection because of this.

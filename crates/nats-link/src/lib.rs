@@ -56,7 +56,7 @@
 //! | a line of the server | [`Limits`](parse::Limits) | twice `line_bytes` |
 //! | a message of the server | [`Limits`](parse::Limits) | `message_bytes` from its first line |
 //! | encryption | 384 KiB | 128 KiB to read, 256 KiB to write |
-//! | events that nobody has taken | 256 | some 100 KiB |
+//! | events that nobody has taken | 256 | some 100 KiB, and subjects that were denied |
 //! | servers that a server names | 256 | some 100 KiB |
 //!
 //! A queue costs some 100 bytes for each message, beside those of the message.

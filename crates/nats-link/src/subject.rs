@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use bytes::Bytes;
 
 /// A server reads the length of subjects into 16 bits in places.
-const SUBJECT_BYTES_MAX: usize = u16::MAX as usize;
+pub(crate) const SUBJECT_BYTES_MAX: usize = u16::MAX as usize;
 
 /// A subject, or queue group, that can stand in a line of the protocol: not empty, at most
 /// 65,535 bytes, and without blank, tab, carriage return and line feed.

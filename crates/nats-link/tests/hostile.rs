@@ -44,20 +44,27 @@ async fn answer(client: &mut BufReader<TcpStream>) -> Outcome {
 
 #[tokio::test]
 async fn what_is_no_nats_server_is_named() -> Outcome {
+    let long = format!("MSG {} 1 0\r\n\r\n", "a".repeat(10_000));
     for (greeting, expected) in [
         ("HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP/1.1 400"),
         ("220 smtp\r\n", "220 smtp"),
         ("MSG a 1 0\r\n\r\n", "Message"),
+        (&long, "Message"),
         ("INFO nonsense\r\n", "INFO that cannot be understood"),
         ("-ERR 'maximum connections exceeded'\r\n", "refused the connection"),
         ("", "broke while it was opened"),
     ] {
         let (listener, address) = listen().await?;
+        let greeting = greeting.to_owned();
         let server = tokio::spawn(async move {
             let (mut client, _) = listener.accept().await?;
             client.write_all(greeting.as_bytes()).await
         });
-        refused(options(&[address])?, |error| error.to_string().contains(expected)).await?;
+        refused(options(&[address])?, |error| {
+            let text = error.to_string();
+            text.contains(expected) && text.len() < 1_000
+        })
+        .await?;
         within(server).await???;
     }
     Ok(())

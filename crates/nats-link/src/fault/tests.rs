@@ -46,3 +46,18 @@ proptest! {
         let _ = ServerError::parse(&[start.as_bytes(), &rest].concat());
     }
 }
+
+#[test]
+fn a_long_text_is_cut() {
+    for start in ["", "Authorization Violation "] {
+        let text = [start.as_bytes(), &[0xff; 200_000]].concat();
+        let size = ServerError::parse(&text).to_string().len();
+        assert!(size < 1_000, "{size} bytes are kept");
+    }
+    let denied = |size| {
+        let text = format!("Permissions Violation for Publish to \"{}\"", "a".repeat(size));
+        ServerError::parse(text.as_bytes())
+    };
+    assert_eq!(denied(SUBJECT_BYTES_MAX), publish(&"a".repeat(SUBJECT_BYTES_MAX)));
+    assert!(denied(SUBJECT_BYTES_MAX + 1).to_string().len() < 1_000);
+}

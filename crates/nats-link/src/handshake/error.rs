@@ -204,7 +204,7 @@ impl Step {
 fn shown_op(op: &Op) -> String {
     match op {
         Op::Unknown(line) => shown(line),
-        other => format!("{other:?}"),
+        other => shown(format!("{other:?}").as_bytes()),
     }
 }
 
