@@ -91,6 +91,14 @@ impl ServerError {
     }
 }
 
+/// Returns which subscription a permission was withdrawn from. Then the server names no queue group.
+pub(crate) fn withdrawn_sid(text: &[u8]) -> Option<u64> {
+    let digits = text.strip_suffix(b"\")")?.rsplit(|byte| *byte == b'"').next()?;
+    let before = text.len() - digits.len() - "\")".len();
+    let is_sid = text[..before].ends_with(b" (sid \"");
+    std::str::from_utf8(digits).ok().filter(|_| is_sid)?.parse().ok()
+}
+
 /// Reads a string in quotation marks at the start of `text`. The server escapes as Go does, which
 /// for printable characters means quotation mark and backslash.
 fn quoted(text: &str) -> Option<String> {

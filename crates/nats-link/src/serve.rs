@@ -7,7 +7,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::{
     event::{DisconnectReason, Event},
-    fault::ServerError,
+    fault::{self, ServerError},
     handshake::Session,
     info::ServerInfo,
     ledger::{Amount, Purpose},
@@ -257,7 +257,7 @@ impl<'a> Serve<'a> {
                 self.fault = None;
                 self.handle_answers(subscriptions, waking);
             }
-            Op::Err(text) => self.handle_error(ServerError::parse(&text), subscriptions, waking),
+            Op::Err(text) => self.handle_error(&text, subscriptions, waking),
             Op::Info(json) => match ServerInfo::parse(&json) {
                 Ok(info) => self.handle_info(info),
                 Err(_) => self.handle_unknown(&json),
@@ -321,13 +321,8 @@ impl<'a> Serve<'a> {
 
     /// A server answers in order. So an error before the answer to the `PING` after a `SUB` is
     /// about that subscription.
-    fn handle_error(
-        &mut self,
-        error: ServerError,
-        subscriptions: &Subscriptions,
-        waking: &mut Waking,
-    ) {
-        let shared = self.shared;
+    fn handle_error(&mut self, text: &[u8], subscriptions: &Subscriptions, waking: &mut Waking) {
+        let (shared, error) = (self.shared, ServerError::parse(text));
         shared.count(|counts| counts.server_errors += 1);
         let outbox = shared.outbox();
         let largest_unconfirmed = outbox.ledger.largest_unconfirmed();
@@ -350,12 +345,15 @@ impl<'a> Serve<'a> {
             ServerError::SubscribeDenied { subject, queue } => {
                 let is_meant = |inbox: &&Arc<Inbox>| {
                     let group = inbox.group.as_ref().map(|group| &group.as_bytes()[..]);
-                    let same_group =
-                        queue.is_none() || queue.as_ref().map(String::as_bytes) == group;
-                    subject.as_bytes() == inbox.subject.as_bytes() && same_group
+                    subject.as_bytes() == inbox.subject.as_bytes()
+                        && queue.as_ref().map(String::as_bytes) == group
                 };
-                let mut meant: Vec<_> = subscriptions.iter().filter(is_meant).collect();
-                if meant.is_empty() {
+                let mut meant: Vec<_> = match fault::withdrawn_sid(text) {
+                    Some(sid) => subscriptions.get(sid).into_iter().collect(),
+                    None => subscriptions.iter().filter(is_meant).collect(),
+                };
+                // A subject that is not UTF-8 is not found by its name.
+                if meant.is_empty() && fault::withdrawn_sid(text).is_none() {
                     meant.extend(asked);
                 }
                 for inbox in meant {

@@ -68,6 +68,19 @@ async fn a_subject_that_is_not_permitted_is_named() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_refusal_does_not_concern_a_queue_group_on_the_same_subject() -> Outcome {
+    let server = NatsServer::builder().config_line(PERMISSIONS).start()?;
+    let connection = connect_as(&server, "a").await?;
+    let mut grouped = SubscribeOptions::default();
+    grouped.group = Some(subject("g"));
+    let member = within(connection.subscribe(subject("q.1"), grouped)).await??;
+    let error = subscribe_error(&connection, "q.1").await?;
+    assert_eq!(error, SubscribeError::Denied { subject: subject("q.1") });
+    assert_eq!(member.end(), None);
+    Ok(())
+}
+
+#[tokio::test]
 async fn several_refusals_at_a_time_reach_the_right_subscriptions() -> Outcome {
     let server = NatsServer::builder().config_line(PERMISSIONS).start()?;
     let connection = connect_as(&server, "a").await?;
@@ -209,10 +222,16 @@ async fn a_permission_that_is_withdrawn_ends_the_subscription() -> Outcome {
     let reloadable = Reloadable::start(&permitting(">"))?;
     let connection = connect_as(&reloadable.server, "a").await?;
     let mut gone = subscribe(&connection, "gone").await?;
+    let mut grouped = SubscribeOptions::default();
+    grouped.group = Some(subject("g"));
+    let mut member = within(connection.subscribe(subject("gone"), grouped)).await??;
     let stays = subscribe(&connection, "stays").await?;
     reloadable.reload(&permitting("stays")).await?;
-    while within(gone.next()).await?.is_some() {}
-    assert_eq!(gone.end(), Some(SubscriptionEnd::Denied));
+    // The server names the subscription, but no queue group.
+    for inbox in [&mut gone, &mut member] {
+        while within(inbox.next()).await?.is_some() {}
+        assert_eq!(inbox.end(), Some(SubscriptionEnd::Denied));
+    }
     assert_eq!(stays.end(), None);
     Ok(())
 }
