@@ -102,9 +102,14 @@ impl Outbox {
         self.ledger.accept_line(bytes)
     }
 
+    /// Returns true if the socket has not taken the line that ends there.
+    pub(crate) fn is_queued(&self, line: Option<Position>) -> bool {
+        line.is_some_and(|line| self.ledger.fate(line) == Fate::Queued)
+    }
+
     /// Answers a `PING`. An answer that is still queued will do for several.
     pub(crate) fn push_pong(&mut self) {
-        if !self.pong.is_some_and(|pong| self.ledger.fate(pong) == Fate::Queued) {
+        if !self.is_queued(self.pong) {
             self.pong = Some(self.push_line(&[b"PONG\r\n"]));
         }
     }

@@ -173,7 +173,7 @@ impl Shared {
         // Without a connection, the next one starts with all subscriptions.
         if outbox.is_connected() {
             let line = subscribe_line(&inbox);
-            outbox.push_line(&[&line]);
+            inbox.lock().line = Some(outbox.push_line(&[&line]));
             outbox.push_ping(Purpose::Subscribe(sid));
             self.wake.notify_one();
         }
@@ -184,7 +184,8 @@ impl Shared {
         let mut subscriptions = self.subscriptions();
         subscriptions.inboxes.retain(|other| other.sid != inbox.sid);
         let mut outbox = self.outbox();
-        if outbox.is_connected() && !inbox.lock().is_ended() {
+        let queue = inbox.lock();
+        if outbox.is_connected() && !queue.is_ended() || outbox.is_queued(queue.line) {
             self.push_unsubscribe(&mut outbox, inbox.sid);
         }
     }
@@ -201,6 +202,9 @@ impl Shared {
             self.push_unsubscribe(&mut outbox, inbox.sid);
             outbox.push_ping(Purpose::Drain(inbox.sid));
         } else {
+            if outbox.is_queued(queue.line) {
+                self.push_unsubscribe(&mut outbox, inbox.sid);
+            }
             let mut waking = Waking::new();
             queue.finish(SubscriptionEnd::Drained, &mut waking);
             drop(queue);

@@ -205,3 +205,38 @@ async fn a_flood_of_events_is_counted_and_not_kept() -> Outcome {
     drop(inbox);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_subscription_that_is_dropped_before_it_was_sent_is_not_left_behind() -> Outcome {
+    let (listener, address) = listen().await?;
+    let accepted =
+        tokio::spawn(async move { Ok::<_, Failure>((accept(&listener).await?, listener)) });
+    let connection = connect(&address).await?;
+    let (client, listener) = within(accepted).await???;
+    let mut events = connection.events();
+    // The server reads nothing, so the subscription waits behind all this.
+    while connection.try_queue(outgoing("full", vec![b'x'; 900])).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let mut subscribing = Box::pin(connection.subscribe(subject("s"), SubscribeOptions::default()));
+    tokio::time::timeout(Duration::ZERO, &mut subscribing).await.unwrap_err();
+    drop(client);
+    event(&mut events, |event| matches!(event, Event::Disconnected { .. }).then_some(())).await?;
+    drop(subscribing);
+    let publishing = tokio::spawn({
+        let connection = connection.clone();
+        async move { connection.publish(outgoing("last", "x")).await }
+    });
+    let mut client = accept(&listener).await?;
+    let (mut line, mut lines) = (String::new(), Vec::new());
+    while !line.starts_with("PUB last") {
+        line.clear();
+        within(client.read_line(&mut line)).await??;
+        if line.contains("SUB ") {
+            lines.push(line.clone());
+        }
+    }
+    assert!(lines.is_empty() || lines == ["SUB s 1\r\n", "UNSUB 1\r\n"], "{lines:?}");
+    within(publishing).await???;
+    Ok(())
+}

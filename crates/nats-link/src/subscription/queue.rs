@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{Delivery, Gap, SubscriptionEnd, SubscriptionReport};
-use crate::{ledger::Amount, message::Message};
+use crate::{
+    ledger::{Amount, Position},
+    message::Message,
+};
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +42,8 @@ pub(crate) struct Queue {
     /// The server of this connection knows the subscription.
     active: bool,
     pub(crate) draining: bool,
+    /// The line that subscribes. While it is queued, the next connection writes it too.
+    pub(crate) line: Option<Position>,
     end: Option<SubscriptionEnd>,
 }
 
@@ -52,6 +57,7 @@ impl Queue {
             waker: None,
             active: false,
             draining: false,
+            line: None,
             end: None,
         }
     }
