@@ -191,7 +191,7 @@ impl Shared {
     }
 
     pub(crate) fn drain(&self, inbox: &Inbox) {
-        let _subscriptions = self.subscriptions();
+        let subscriptions = self.subscriptions();
         let mut outbox = self.outbox();
         let mut queue = inbox.lock();
         if queue.is_ended() || queue.draining {
@@ -207,7 +207,8 @@ impl Shared {
             }
             let mut waking = Waking::new();
             queue.finish(SubscriptionEnd::Drained, &mut waking);
-            drop(queue);
+            // A waker may use the connection.
+            drop((queue, outbox, subscriptions));
             waking.into_iter().for_each(Waker::wake);
         }
     }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use nats_child::{NatsCluster, NatsServer};
 use nats_link::{
@@ -264,6 +264,37 @@ async fn a_subscription_made_without_a_connection_waits_for_one() -> Outcome {
     within(connection.publish(outgoing("s", "x"))).await??;
     // It was not there before the break, so it has missed nothing.
     message(&mut inbox).await?;
+    Ok(())
+}
+
+/// A waker that uses the connection at once, in the thread that wakes.
+struct Inline(Connection);
+
+impl std::task::Wake for Inline {
+    fn wake(self: std::sync::Arc<Self>) {
+        let _ = self.0.position();
+    }
+}
+
+#[tokio::test]
+async fn draining_wakes_the_consumer_without_a_lock() -> Outcome {
+    let mut server = NatsServer::start()?;
+    let connection = connect(server.url()).await?;
+    let mut events = connection.events();
+    let mut inbox = subscribe(&connection, "s").await?;
+    server.kill()?;
+    broken(&mut events).await?;
+    assert_eq!(within(inbox.next()).await?, Some(Delivery::Gap(Gap::Disconnected)));
+    let waker = std::sync::Arc::new(Inline(connection)).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    assert!(std::pin::pin!(inbox.next()).poll(&mut context).is_pending());
+    // Not in this thread: a lock that is taken twice would stop the test for ever.
+    let (done, drained) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        inbox.drain();
+        done.send(inbox)
+    });
+    assert_eq!(within(within(drained).await??.next()).await?, None);
     Ok(())
 }
 
