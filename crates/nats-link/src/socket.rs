@@ -17,6 +17,9 @@ use tokio::{
 };
 use tokio_rustls::rustls::ClientConnection;
 
+#[cfg(test)]
+mod tests;
+
 /// How many bytes TLS encrypts at a time and keeps until the socket takes them.
 const TLS_BUFFER_BYTES: usize = 256 << 10;
 
@@ -147,10 +150,10 @@ impl Outbound {
         let mut tls = lock(tls);
         flush(&mut tls, &self.tcp)?;
         let count = tls.writer().write_vectored(slices)?;
-        match flush(&mut tls, &self.tcp) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-            _ => Ok(count),
-        }
+        // A failure shows again at the next flush. The server may have read a part of the bytes, so
+        // they count as written: they must not be sent again on the next connection.
+        let _ = flush(&mut tls, &self.tcp);
+        Ok(count)
     }
 
     /// Hands encrypted bytes to the socket. Fails with `WouldBlock` if some are left.
