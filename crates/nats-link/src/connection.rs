@@ -341,6 +341,8 @@ impl Connection {
     /// # Errors
     ///
     /// [`CloseError`], if messages are not confirmed: the connection broke, or there was none.
+    /// Messages that an earlier break lost are not counted:
+    /// [`Event::Disconnected`](crate::Event::Disconnected) has told their number.
     pub async fn close(&self) -> Result<(), CloseError> {
         let shared = self.shared();
         shared.outbox().closing = true;

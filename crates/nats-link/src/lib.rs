@@ -23,7 +23,7 @@
 //!     Some(Delivery::Gap(gap)) => println!("messages are missing here: {gap:?}"),
 //!     None => println!("no more: {:?}", subscription.end()),
 //! }
-//! connection.close().await?; // everything is confirmed
+//! connection.close().await?; // everything that no break has lost is confirmed
 //! # Ok(())
 //! # }
 //! ```
