@@ -8,9 +8,12 @@ use std::{future::Future, time::Duration};
 use nats_child::{NatsCluster, NatsServer};
 use nats_link::{
     Amount, CloseReason, Connection, Delivery, DisconnectReason, Event, Events, Gap, PositionError,
-    State, TryPublishError,
+    State, SubscribeOptions, TryPublishError,
 };
 use support::*;
+
+/// A server that runs must answer within it, also on a loaded machine.
+const SILENCE: Duration = Duration::from_millis(250);
 
 /// Waits for the end of the connection: why, what was unconfirmed, and what stays queued.
 async fn broken(
@@ -117,7 +120,10 @@ async fn a_lame_server_is_left_without_loss() -> Outcome {
     let urls = cluster.urls();
     let (from, to) = (connect(&urls[0]).await?, connect(&urls[1]).await?);
     let mut events = from.events();
-    let mut inbox = subscribe(&to, "s").await?;
+    // Nothing is taken while messages are published, for as long as the server needs to tell.
+    let mut options = SubscribeOptions::default();
+    (options.messages, options.bytes) = (usize::MAX, usize::MAX);
+    let mut inbox = within(to.subscribe(subject("s"), options)).await??;
     // The first server knows of the subscription once a message gets through.
     while tokio::time::timeout(Duration::from_millis(20), inbox.next()).await.is_err() {
         within(from.publish(outgoing("s", "first"))).await??;
@@ -172,7 +178,7 @@ async fn a_lame_server_without_another_is_kept() -> Outcome {
 async fn a_server_that_stops_answering_is_left() -> Outcome {
     let mut server = NatsServer::start()?;
     let mut options = options(&[server.url()])?;
-    options.ping_interval = Duration::from_millis(50);
+    options.ping_interval = SILENCE;
     let connection = within(Connection::connect(options)).await??;
     let mut events = connection.events();
     server.pause()?;
@@ -191,7 +197,7 @@ async fn a_server_that_stops_answering_is_left() -> Outcome {
 async fn a_server_that_stops_reading_is_left() -> Outcome {
     let mut server = NatsServer::start()?;
     let mut options = options(&[server.url()])?;
-    options.ping_interval = Duration::from_millis(50);
+    options.ping_interval = SILENCE;
     let connection = within(Connection::connect(options)).await??;
     let mut events = connection.events();
     server.pause()?;
@@ -206,8 +212,8 @@ async fn a_stopped_server_of_a_cluster_is_replaced() -> Outcome {
     let mut cluster = NatsCluster::start(2)?;
     let urls = cluster.urls();
     let mut options = options(&urls)?;
-    options.ping_interval = Duration::from_millis(50);
-    options.connect_timeout = Duration::from_millis(500);
+    options.ping_interval = SILENCE;
+    options.connect_timeout = Duration::from_secs(2);
     let connection = within(Connection::connect(options)).await??;
     let mut events = connection.events();
     cluster[0].pause()?;
