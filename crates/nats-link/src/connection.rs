@@ -18,6 +18,7 @@ use crate::{
     subject::{Outgoing, Subject},
     subscription::{SubscribeOptions, Subscription, SubscriptionEnd},
     task::Task,
+    write::line_bytes_max,
 };
 
 /// A connection to a NATS server. Clones are handles of the same connection.
@@ -146,7 +147,7 @@ impl Connection {
         if !message.header.is_empty() && !outbox.headers {
             return Err(PublishError::NoHeaders.into());
         }
-        if outbox.is_full(size, &shared.options.queue) {
+        if outbox.is_full(size + line_bytes_max(&message), &shared.options.queue) {
             return Err(TryPublishError::Full(Box::new(message)));
         }
         let is_idle = outbox.is_idle();

@@ -35,10 +35,10 @@ pub(crate) struct Queue {
 impl Queue {
     /// Appends `PUB` or `HPUB`. Returns the number of bytes on the wire.
     pub(crate) fn push_message(&mut self, message: Outgoing) -> usize {
+        let line_max = line_bytes_max(&message);
         let Outgoing { subject, reply, header, payload } = message;
         let reply = reply.as_ref().map_or(&[][..], |reply| &reply.as_bytes()[..]);
         let subject = &subject.as_bytes()[..];
-        let line_max = "HPUB ".len() + subject.len() + reply.len() + 2 * DIGITS_MAX + 6;
         let copied = |part: &Bytes| if part.len() <= COPY_BYTES_MAX { part.len() } else { 0 };
         self.reserve(line_max + copied(&header) + copied(&payload) + 2);
         let start = self.open.len();
@@ -143,6 +143,12 @@ impl Batch {
             self.slices.push_front(first);
         }
     }
+}
+
+/// Returns the most bytes that a message takes on the wire beside header section and payload.
+pub(crate) fn line_bytes_max(message: &Outgoing) -> usize {
+    let reply = message.reply.as_ref().map_or(0, |reply| reply.as_bytes().len());
+    "HPUB ".len() + message.subject.as_bytes().len() + reply + 2 * DIGITS_MAX + 6
 }
 
 fn put_number(into: &mut BytesMut, mut number: usize) {

@@ -240,3 +240,24 @@ async fn a_subscription_that_is_dropped_before_it_was_sent_is_not_left_behind() 
     within(publishing).await???;
     Ok(())
 }
+
+#[tokio::test]
+async fn the_bound_of_the_queue_counts_subjects() -> Outcome {
+    const BYTES: usize = 100_000;
+    let (listener, address) = listen().await?;
+    let accepted =
+        tokio::spawn(async move { Ok::<_, Failure>((accept(&listener).await?, listener)) });
+    let mut options = options(&[address])?;
+    options.queue.bytes = BYTES;
+    let connection = within(Connection::connect(options)).await??;
+    let mut events = connection.events();
+    let (client, _listener) = within(accepted).await???;
+    drop(client);
+    event(&mut events, |event| matches!(event, Event::Disconnected { .. }).then_some(())).await?;
+    let subject = "s".repeat(30_000);
+    while connection.try_publish(outgoing(&subject, "")).is_ok() {}
+    let unconfirmed = within(connection.close()).await?.unwrap_err().unconfirmed;
+    assert_eq!(unconfirmed.messages, 3);
+    assert!(unconfirmed.bytes as usize <= BYTES, "{unconfirmed:?}");
+    Ok(())
+}
