@@ -16,6 +16,8 @@
 
 mod pair;
 
+use std::time::Duration;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 pub use pair::{Pair, exchange};
@@ -23,7 +25,8 @@ pub use pair::{Pair, exchange};
 use crate::time::Time;
 use crate::wire::{
     Ack, Control, Credit, Frame, Header, Integrity, Key, Kind, MAX_HEADER, OpenFrame, PeerId,
-    Probe, Reset, ResetCode, Resume, SackRanges, Sealer, Seq, SessionId, Syn, encode_fragment,
+    Probe, Reset, ResetCode, Resume, SackRanges, Sealer, Seq, SessionId, Syn, SynAck,
+    encode_fragment,
 };
 
 /// The sequence number with this value, held at [`crate::wire::MAX_SEQ`].
@@ -103,6 +106,24 @@ pub fn syn(peer: PeerId, window_frames: u64, window_bytes: u64) -> Syn {
     let (name, tag) = (String::new(), String::new());
     let max_message_bytes = u64::MAX;
     Syn { peer, name, tag, window_frames, window_bytes, max_message_bytes, resume: None }
+}
+
+/// The SYN-ACK that admits a consumer at this frame and byte offset, as its publisher's only
+/// consumer. Frames carry crc32c, and bodies and messages hold up to 1,000 bytes.
+pub fn syn_ack(peer: PeerId, start: u64, start_bytes: u64) -> SynAck {
+    SynAck {
+        peer,
+        start: seq(start),
+        start_bytes,
+        integrity: Integrity::Crc32c,
+        max_body_bytes: 1_000,
+        max_message_bytes: 1_000,
+        keep_alive: Duration::from_secs(1),
+        idle_timeout: Duration::from_secs(10),
+        consumers: 1,
+        generation: crate::proto::FIRST_GENERATION,
+        paces: true,
+    }
 }
 
 /// The probe with this number. The publisher has one consumer, sends to the first generation of the

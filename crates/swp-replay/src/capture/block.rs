@@ -39,8 +39,8 @@ pub struct FrameEntry {
     pub len: usize,
     /// [`Kind::Data`] or [`Kind::Fragment`].
     pub kind: Kind,
-    /// Whether it is a later part of a record that began in a frame before. Whoever starts in the
-    /// middle of a capture passes over the leading frames of this sort.
+    /// The frame continues a record that began in a frame before. A reader that starts in the midst
+    /// of a capture skips such frames.
     pub continues: bool,
     /// How many records end in it.
     pub messages: u32,

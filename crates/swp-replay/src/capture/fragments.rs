@@ -26,7 +26,7 @@ pub enum BodyError {
         /// Where in the record the part lies.
         offset: u64,
     },
-    /// Another part than the one that comes next.
+    /// The fragment does not follow the fragment before it.
     #[error("part at offset {found} where {expected} comes next")]
     OutOfOrder {
         /// Where in the record the next part lies.
@@ -42,7 +42,7 @@ pub enum BodyError {
         /// How much of it is there.
         have: u64,
     },
-    /// Two parts of one record name different lengths, or one that no record can have.
+    /// Two fragments of one record name different lengths, or a length that no record can have.
     #[error("record of {0} bytes")]
     Total(u64),
 }

@@ -1,12 +1,10 @@
-use std::time::Duration;
-
 use super::*;
 use crate::config::SubscribeConfig;
 use crate::driver::Subjects;
 use crate::link::Link;
 use crate::link::fake::FakeLink;
-use crate::testing::Frames;
-use crate::wire::{Control, Fin, Integrity, Kind, PeerId, Sealer, Seq, SessionId, SynAck};
+use crate::testing::{Frames, syn_ack};
+use crate::wire::{Control, Fin, Kind, PeerId, Sealer, Seq, SessionId};
 
 const PEER: PeerId = PeerId(9);
 
@@ -26,19 +24,7 @@ async fn joined(confirm_end: ConfirmEnd) -> SubscribeShared {
     let receiver = receiver.expect("the configuration works");
     let subscriptions = ConsumerSubscriptions { data, inbox };
     let shared = SubscribeShared::new(receiver, subscriptions, clock, confirm_end);
-    let syn_ack = Control::SynAck(SynAck {
-        peer: PEER,
-        start: Seq::ZERO,
-        start_bytes: 0,
-        integrity: Integrity::Crc32c,
-        max_body_bytes: 1_000,
-        max_message_bytes: 1_000,
-        keep_alive: Duration::from_secs(1),
-        idle_timeout: Duration::from_secs(10),
-        consumers: 1,
-        generation: 1,
-        paces: true,
-    });
+    let syn_ack = Control::SynAck(syn_ack(PEER, 0, 0));
     give(&shared, &frames().control(0, &syn_ack));
     sent(&shared);
     shared

@@ -60,19 +60,7 @@ pub(super) fn fragment_frame(number: u64, total: u64, offset: u64, part: &[u8]) 
 
 /// A SYN-ACK that lets the consumer in at this frame and byte offset.
 pub(super) fn accepted(start: u64, start_bytes: u64) -> SynAck {
-    SynAck {
-        peer: ID,
-        start: seq(start),
-        start_bytes,
-        integrity: Integrity::Crc32c,
-        max_body_bytes: 1_000,
-        max_message_bytes: 1_000,
-        keep_alive: Duration::from_secs(1),
-        idle_timeout: Duration::from_secs(10),
-        consumers: 1,
-        generation: 1,
-        paces: true,
-    }
+    crate::testing::syn_ack(ID, start, start_bytes)
 }
 
 fn control_in(epoch: u32, control: &Control) -> Bytes {

@@ -57,7 +57,7 @@ fn append(writer: &mut CaptureWriter, number: u64, len: usize) {
     writer.append(&record).expect("appends");
 }
 
-/// The engine that this system prefers, and the one that works everywhere. The tests of the disk
+/// The engine that this system prefers, and the engine that works everywhere. The tests of the disk
 /// layer compare the engines themselves.
 fn engines() -> [DiskOptions; 2] {
     [Engine::Auto, Engine::Pread].map(|engine| DiskOptions { engine, ..DiskOptions::default() })
