@@ -91,7 +91,8 @@ impl ServerError {
     }
 }
 
-/// Returns which subscription a permission was withdrawn from. Then the server names no queue group.
+/// Returns which subscription a permission was withdrawn from. Then the server names no queue
+/// group.
 pub(crate) fn withdrawn_sid(text: &[u8]) -> Option<u64> {
     let digits = text.strip_suffix(b"\")")?.rsplit(|byte| *byte == b'"').next()?;
     let before = text.len() - digits.len() - "\")".len();

@@ -82,7 +82,8 @@ impl Outbox {
         self.outbound.is_some()
     }
 
-    /// Returns true if a message of this size on the wire must wait. An empty queue takes any message.
+    /// Returns true if a message of this size on the wire must wait. An empty queue takes any
+    /// message.
     pub(crate) fn is_full(&self, size: usize, bounds: &QueueOptions) -> bool {
         let queued = self.ledger.queued();
         queued.bytes > 0

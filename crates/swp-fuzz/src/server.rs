@@ -1,5 +1,5 @@
-//! What a NATS server sends: no panic, the same operations in any split into reads, and an operation
-//! that follows what was understood is understood too.
+//! What a NATS server sends: no panic, the same operations in any split into reads, and an
+//! operation that follows what was understood is understood too.
 
 use nats_link::{
     ServerError,

@@ -9,8 +9,9 @@ use crate::record::put_bin_len;
 /// length in the shortest form, then its encoding.
 ///
 /// A packed body is such a run of bins, so it is hashed whole, without a look at its messages. Of a
-/// record in parts the marker is hashed first and then the parts, which comes to the same bytes. Two
-/// captures of one stream, a recorder and a consumer can therefore be compared by these 32 bytes.
+/// record in parts the marker is hashed first and then the parts, which comes to the same bytes.
+/// Two captures of one stream, a recorder and a consumer can therefore be compared by these 32
+/// bytes.
 #[derive(Debug, Clone, Default)]
 pub struct ContentDigest {
     hasher: blake3::Hasher,

@@ -1,4 +1,5 @@
-//! Writes a capture: packs records into bodies and bodies into blocks, or takes bodies as they came.
+//! Writes a capture: packs records into bodies and bodies into blocks, or takes bodies as they
+//! came.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,8 +24,8 @@ pub struct WriterOptions {
     /// unless told otherwise. The writer holds one block in memory, and with bodies taken over from
     /// frames that exceed it, the largest of those.
     pub block_bytes: usize,
-    /// Limit of a body in bytes, from 512 to the block size less 4 KiB; 17,411 unless told otherwise.
-    /// Longer records are cut into parts. Bodies taken over from frames may be longer.
+    /// Limit of a body in bytes, from 512 to the block size less 4 KiB; 17,411 unless told
+    /// otherwise. Longer records are cut into parts. Bodies taken over from frames may be longer.
     pub body_bytes: usize,
     /// Free text for the front of the file, at most 3,072 bytes.
     pub notes: String,
@@ -60,10 +61,11 @@ pub struct Summary {
 
 /// A capture that is being written, with blocking calls.
 ///
-/// Writing goes to the path itself: whatever happens, the blocks written so far can be read. Dropping
-/// the writer without [`CaptureWriter::finish`] loses the open block, as a crash would.
+/// Writing goes to the path itself: whatever happens, the blocks written so far can be read.
+/// Dropping the writer without [`CaptureWriter::finish`] loses the open block, as a crash would.
 ///
-/// Memory: one block, the index (64 bytes a block) and the different subjects (at most 8 MiB of text).
+/// Memory: one block, the index (64 bytes a block) and the different subjects (at most 8 MiB of
+/// text).
 pub struct CaptureWriter {
     output: Output,
     options: WriterOptions,
@@ -129,8 +131,8 @@ impl CaptureWriter {
         self.offset
     }
 
-    /// Adds a record. After an error it was not taken, and where the cause has gone (room was made on
-    /// a full disk) the same call may be tried again, but for [`WriteError::Broken`].
+    /// Adds a record. After an error it was not taken, and where the cause has gone (room was made
+    /// on a full disk) the same call may be tried again, but for [`WriteError::Broken`].
     pub fn append(&mut self, record: &Record<'_>) -> Result<(), WriteError> {
         self.check_usable()?;
         self.tally.between()?;
@@ -174,11 +176,12 @@ impl CaptureWriter {
     }
 
     /// Adds the body of a received frame as it is: not packed again, and not hashed again where its
-    /// digest is a blake3 digest, which the caller has compared. It is read, to count what is in it,
-    /// and hashed into the digest of the content.
+    /// digest is a blake3 digest, which the caller has compared. It is read, to count what is in
+    /// it, and hashed into the digest of the content.
     ///
     /// `kind` is Data, or Fragment, whose parts come in order. What is not such a body, or carries
-    /// anything but records, is refused and not taken; in the midst of a record's parts that is final.
+    /// anything but records, is refused and not taken; in the midst of a record's parts that is
+    /// final.
     pub fn append_body(
         &mut self,
         kind: Kind,
@@ -203,7 +206,8 @@ impl CaptureWriter {
         Ok(())
     }
 
-    /// The front of the file says how long a body is at most: who replays it chooses frames by that.
+    /// The front of the file says how long a body is at most: who replays it chooses frames by
+    /// that.
     fn allow_body(&mut self, len: usize) -> Result<(), WriteError> {
         if len > self.superblock.body_bytes as usize {
             // No more than MAX_BODY, which is far below 4 GiB.
@@ -214,16 +218,17 @@ impl CaptureWriter {
         Ok(())
     }
 
-    /// Writes the open block as it stands and waits until everything is on the disk: what was added so
-    /// far survives a crash. The block is padded to 4 KiB and closed, so very frequent calls cost space.
+    /// Writes the open block as it stands and waits until everything is on the disk: what was added
+    /// so far survives a crash. The block is padded to 4 KiB and closed, so very frequent calls
+    /// cost space.
     pub fn sync(&mut self) -> Result<(), WriteError> {
         self.check_usable()?;
         self.write_block()?;
         self.output.sync()
     }
 
-    /// Writes the open block, the index and the totals. After an error the file has no index and can
-    /// still be read; in the midst of a record's parts that is [`BodyError::Unfinished`].
+    /// Writes the open block, the index and the totals. After an error the file has no index and
+    /// can still be read; in the midst of a record's parts that is [`BodyError::Unfinished`].
     pub fn finish(mut self, ending: Ending) -> Result<Summary, WriteError> {
         self.check_usable()?;
         WriteError::check("length of the notes", ending.notes.len(), 0..=format::MAX_END_NOTES)?;

@@ -77,8 +77,8 @@ impl Pool {
         Some(self.hand_out(buffer, len))
     }
 
-    /// Returns a free buffer, or allocates one beyond the pool's count. When a buffer is dropped and
-    /// the pool is full, its memory is freed.
+    /// Returns a free buffer, or allocates one beyond the pool's count. When a buffer is dropped
+    /// and the pool is full, its memory is freed.
     pub(crate) fn take_or_make(&mut self, len: usize) -> PooledBuf {
         self.try_take(len).unwrap_or_else(|| self.hand_out(AlignedBuf::new(self.buffer_bytes), len))
     }

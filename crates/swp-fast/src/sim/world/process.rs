@@ -53,6 +53,8 @@ impl Process {
     pub(super) fn queues_copies(&self) -> bool {
         let labels = self.inbox.iter().filter_map(|delivery| delivery.label);
         let mut seen = BTreeSet::new();
-        labels.filter(|label| label.kind.is_data()).any(|label| !seen.insert(label.seq))
+        labels
+            .filter(|label| label.kind.is_data())
+            .any(|label| !seen.insert((label.session, label.seq)))
     }
 }
